@@ -1,0 +1,1 @@
+"""Book units exactly once: the machine of the design, section 4."""

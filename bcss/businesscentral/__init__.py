@@ -1,0 +1,1 @@
+"""Talk to Business Central; nothing here knows ShipStation."""

@@ -1,0 +1,1 @@
+"""Turn records of one vendor into records of the other, without any I/O."""

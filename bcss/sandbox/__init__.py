@@ -1,0 +1,1 @@
+"""Imitate both vendors over real HTTP, on the standard library alone."""

@@ -1,0 +1,1 @@
+"""Talk to ShipStation; nothing here knows Business Central."""

@@ -1,0 +1,1 @@
+"""Keep state and audit in SQLite; only this package sees SQL."""
