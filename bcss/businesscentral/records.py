@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 NO_GUID = "00000000-0000-0000-0000-000000000000"
 
@@ -31,6 +31,11 @@ class DocumentSet(StrEnum):
         """Return the bound action that posts."""
         return "shipAndInvoice" if self is DocumentSet.ORDERS else "post"
 
+    @property
+    def attachment_parent(self) -> str:
+        """Return the `parentType` of attachments to such a document, as it goes over the wire."""
+        return f"Sales_x0020_{'Order' if self is DocumentSet.ORDERS else 'Invoice'}"
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentLine:
@@ -51,6 +56,7 @@ class DocumentLine:
     location_id: str
     shipped_quantity: Decimal
     invoiced_quantity: Decimal
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,37 @@ class TrackingRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CreditMemo:
+    """A sales credit memo; `invoice_id` is the posted invoice it applies to, or empty.
+
+    As with invoices, `number` is the draft's until posting.
+    """
+
+    id: str
+    etag: str
+    number: str
+    status: str
+    customer_number: str
+    currency_code: str
+    posting_date: date | None
+    invoice_id: str
+    invoice_number: str
+    total_excluding_tax: Decimal
+    total_tax: Decimal
+    total_including_tax: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file beside a document; a row comes before its content (business-central.md §2.23)."""
+
+    id: str
+    etag: str
+    file_name: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Company:
     """A company of the environment."""
 
@@ -139,6 +176,17 @@ class Item:
     weight: Decimal | None = None
     tariff_number: str = ""
     country_of_origin: str = ""
+
+
+class ItemDetail(NamedTuple):
+    """What only `workflowItems` tells of an item; the weight is in the company's own unit.
+
+    `weight` is the gross weight, else the net weight, else None.
+    """
+
+    weight: Decimal | None
+    tariff_number: str
+    country_of_origin: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,12 @@ class _Reader:
             raise self.fail(field, "expected text")
         return value[:MAX_TEXT]
 
+    def required(self, field: str) -> str:
+        text = self.text(field)
+        if not text:
+            raise self.fail(field, "expected text")
+        return text
+
     def truth(self, field: str) -> bool:
         value = self.row.get(field)
         if value is None:
@@ -366,4 +372,85 @@ def read_store(row: object) -> Store:
         reader.identity("storeId"),
         reader.text("storeName"),
         active=True if active is None else reader.truth("active"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """A carrier account; several may share one code (shipstation.md §8.3)."""
+
+    code: str
+    name: str
+    nickname: str
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What a carrier offers."""
+
+    carrier_code: str
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A webhook that the account sends; `store_id` is None when it covers all stores."""
+
+    hook_id: int
+    event: str
+    url: str
+    name: str
+    store_id: int | None
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OrderResult:
+    """What became of one order of a batch; `order_id` may be None on failure."""
+
+    order_id: int | None
+    order_number: str
+    order_key: str
+    success: bool
+    error: str
+
+
+def read_carrier(row: object) -> Carrier:
+    """Read one carrier account; raise UnreadableRecord naming the field that is wrong."""
+    reader = _object("carrier", row, "code")
+    return Carrier(reader.required("code"), reader.text("name"), reader.text("nickname"))
+
+
+def read_service(row: object) -> Service:
+    """Read one service of a carrier; raise UnreadableRecord naming the field that is wrong."""
+    reader = _object("service", row, "code")
+    return Service(reader.text("carrierCode"), reader.required("code"), reader.text("name"))
+
+
+def read_webhook(row: object) -> Webhook:
+    """Read one row of the webhook list, the only list in PascalCase (shipstation.md §9.1)."""
+    reader = _object("webhook", row, "WebHookID")
+    active = reader.row.get("Active")
+    return Webhook(
+        hook_id=reader.identity("WebHookID"),
+        event=reader.text("HookType"),
+        url=reader.text("Url"),
+        name=reader.text("Name"),
+        store_id=reader.reference("StoreID"),
+        active=True if active is None else reader.truth("Active"),
+    )
+
+
+def read_order_result(row: object) -> OrderResult:
+    """Read one row of createorders' answer; raise UnreadableRecord naming the field."""
+    reader = _object("result", row, "orderKey")
+    if not isinstance(reader.row.get("success"), bool):
+        raise reader.fail("success", "expected true or false")
+    return OrderResult(
+        order_id=reader.reference("orderId"),
+        order_number=reader.text("orderNumber"),
+        order_key=reader.text("orderKey"),
+        success=reader.truth("success"),
+        error=reader.text("errorMessage"),
     )

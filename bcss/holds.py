@@ -1,0 +1,233 @@
+"""Name every reason for which something waits for time, change or a person.
+
+The table at the end is the documentation of design §4.3: each reason, its release, what the
+clerk reads as the next step, and what approving means.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+
+class Release(StrEnum):
+    """What may end a hold: time, a change of input, or a person's decision."""
+
+    AUTO = "auto"
+    CHANGE = "change"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One row of the table of reasons."""
+
+    release: Release
+    next_step: str
+    approving: str = "plans the order again with what is known now"
+
+
+class Why(StrEnum):
+    """The reasons; the value is what `hold list` prints."""
+
+    UNKNOWN_STORE = "unknown_store"
+    UNREADABLE_RECORD = "unreadable_record"
+    NO_KEY = "no_key"
+    KEY_SHARED = "key_shared"
+    VANISHED = "vanished"
+    FAMILY_CHANGED = "family_changed"
+    WAITING_TOO_LONG = "waiting_too_long"
+    PARTLY_CANCELLED = "partly_cancelled"
+    NO_SHIP_EVIDENCE = "no_ship_evidence"
+    EXTERNALLY_FULFILLED = "externally_fulfilled"
+    STRADDLES_START = "straddles_start"
+    UNKNOWN_SKU = "unknown_sku"
+    UNKNOWN_CUSTOMER = "unknown_customer"
+    UNMAPPED_ADJUSTMENT = "unmapped_adjustment"
+    UNMAPPED_CHARGE = "unmapped_charge"
+    KIT_PRICE = "kit_price"
+    UNKNOWN_LOCATION = "unknown_location"
+    NOTHING_TO_BOOK = "nothing_to_book"
+    NEGATIVE_TOTAL = "negative_total"
+    TOTAL_DIFFERS = "total_differs"
+    REFERENCE_IN_USE = "reference_in_use"
+    POSSIBLE_MANUAL_DUPLICATE = "possible-manual-duplicate"
+    REFUSED_BY_BC = "refused_by_bc"
+    BC_DRAFT_EDITED = "bc_draft_edited"
+    DRAFT_DIFFERS = "draft_differs"
+    DRAFT_GONE = "draft_gone"
+    DRAFT_AFTER_FAILED_POST = "draft_after_failed_post"
+    POST_REFUSED = "post_refused"
+    PERIOD_CLOSED = "period_closed"
+    BOOKED_TWICE = "booked_twice"
+    POSTED_TOTAL_DIFFERS = "posted_total_differs"
+    EDITED_AFTER_POST = "edited_after_post"
+    VOIDED_AFTER_POST = "voided_after_post"
+    CANCELLED_AFTER_POST = "cancelled_after_post"
+    SKU_TWICE = "sku_twice"
+
+
+_CHANGE, _PERSON, _AUTO = Release.CHANGE, Release.PERSON, Release.AUTO
+
+REASONS: dict[Why, Reason] = {
+    Why.UNKNOWN_STORE: Reason(
+        _CHANGE, "List the store under orders.stores in the config, or set it to ignore."
+    ),
+    Why.UNREADABLE_RECORD: Reason(
+        _CHANGE, "Open the record in ShipStation and correct the named field, then bcss replay."
+    ),
+    Why.NO_KEY: Reason(
+        _CHANGE, "ShipStation gave the order no key; book it by hand and ignore it."
+    ),
+    Why.KEY_SHARED: Reason(
+        _PERSON,
+        "Two shipped orders of one store share a key; book one by hand, then ignore the hold.",
+    ),
+    Why.VANISHED: Reason(
+        _PERSON, "A part of the order no longer exists in ShipStation; check it there."
+    ),
+    Why.FAMILY_CHANGED: Reason(
+        _PERSON, "The order was split or merged after a document was made; compare both documents."
+    ),
+    Why.WAITING_TOO_LONG: Reason(
+        _CHANGE, "Ship or cancel the rest of the split order in ShipStation."
+    ),
+    Why.PARTLY_CANCELLED: Reason(
+        _PERSON, "Part of the split order was cancelled; book the shipped part by hand and ignore."
+    ),
+    Why.NO_SHIP_EVIDENCE: Reason(
+        _AUTO, "Shipped without label or fulfillment; add a fulfillment, or wait for it."
+    ),
+    Why.EXTERNALLY_FULFILLED: Reason(
+        _CHANGE, "Decide with externally_fulfilled: book or ignore in the store's config."
+    ),
+    Why.STRADDLES_START: Reason(
+        _PERSON, "Part shipped before orders.start; book it by hand and ignore the hold."
+    ),
+    Why.UNKNOWN_SKU: Reason(
+        _CHANGE, "Map the SKU under orders.skus, or create the item in Business Central."
+    ),
+    Why.UNKNOWN_CUSTOMER: Reason(
+        _CHANGE, "Create the customer in Business Central, or set the store's customer rule."
+    ),
+    Why.UNMAPPED_ADJUSTMENT: Reason(
+        _CHANGE, "Set the store's adjustments (or discount) account in the config."
+    ),
+    Why.UNMAPPED_CHARGE: Reason(_CHANGE, "Set the store's shipping or tax target in the config."),
+    Why.KIT_PRICE: Reason(_CHANGE, "The kit's price does not divide; adjust orders.skus."),
+    Why.UNKNOWN_LOCATION: Reason(_CHANGE, "Correct the store's location in the config."),
+    Why.NOTHING_TO_BOOK: Reason(
+        _CHANGE, "The order has no line with a quantity; book it by hand or ignore the hold."
+    ),
+    Why.NEGATIVE_TOTAL: Reason(
+        _CHANGE, "The total is below zero; write a credit memo by hand and ignore the hold."
+    ),
+    Why.TOTAL_DIFFERS: Reason(
+        _CHANGE, "Compare the totals shown; correct the order, the item's tax or the config."
+    ),
+    Why.REFERENCE_IN_USE: Reason(
+        _PERSON,
+        "Look at the document shown: it carries this order's reference but is not ours.",
+        "gives the order its hashed reference and books it beside that document",
+    ),
+    Why.POSSIBLE_MANUAL_DUPLICATE: Reason(
+        _PERSON,
+        "Somebody may have typed this order already; if so, ignore the hold.",
+        "books the order beside that document",
+    ),
+    Why.REFUSED_BY_BC: Reason(
+        _CHANGE, "Correct what Business Central names, then bcss replay --failed."
+    ),
+    Why.BC_DRAFT_EDITED: Reason(
+        _PERSON,
+        "Somebody changed our draft in Business Central; undo it there, or post it by hand.",
+        "takes the draft as it stands now as the content to post",
+    ),
+    Why.DRAFT_DIFFERS: Reason(
+        _CHANGE, "Business Central stored other values than were sent; compare the lines shown."
+    ),
+    Why.DRAFT_GONE: Reason(
+        _PERSON,
+        "Somebody deleted our draft; if the order is not to be booked, ignore the hold.",
+        "makes a new draft",
+    ),
+    Why.DRAFT_AFTER_FAILED_POST: Reason(
+        _PERSON,
+        "The order changed after a posting was tried; post or delete the draft by hand.",
+    ),
+    Why.POST_REFUSED: Reason(
+        _CHANGE, "Correct what Business Central names, then bcss replay --failed."
+    ),
+    Why.PERIOD_CLOSED: Reason(
+        _CHANGE, "Open the posting period in Business Central, then bcss replay --failed."
+    ),
+    Why.BOOKED_TWICE: Reason(
+        _PERSON, "Two posted documents carry this reference: credit one of them by hand today."
+    ),
+    Why.POSTED_TOTAL_DIFFERS: Reason(
+        _PERSON,
+        "The posted total is not the order's; check rounding settings. Posting for the store is "
+        "stopped until this is decided.",
+        "accepts this document as it is and lets the store post again",
+    ),
+    Why.EDITED_AFTER_POST: Reason(
+        _PERSON, "The order was edited after it was booked; correct the invoice by a credit memo."
+    ),
+    Why.VOIDED_AFTER_POST: Reason(
+        _PERSON, "All labels were voided after booking; credit the invoice if nothing was sent."
+    ),
+    Why.CANCELLED_AFTER_POST: Reason(
+        _PERSON, "The order was cancelled after it was booked; credit the invoice."
+    ),
+    Why.SKU_TWICE: Reason(_CHANGE, "Make the SKU unique in ShipStation (case and blanks count)."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision to hold: the reason, and the message that names the document and the figures."""
+
+    why: Why
+    message: str
+    next_at: datetime | None = None
+
+    @property
+    def release(self) -> Release:
+        """Return what may end this hold."""
+        return REASONS[self.why].release
+
+    @property
+    def next_step(self) -> str:
+        """Return what a person does next."""
+        return REASONS[self.why].next_step
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A row of the review queue; amounts in `currency`, which is empty where unknown."""
+
+    hold_id: int
+    subject: str
+    why: str
+    release: Release
+    since: datetime
+    next_at: datetime | None
+    message: str
+    order_number: str
+    order_key: str
+    order_id: int | None
+    store_id: int | None
+    amount: Decimal | None
+    currency: str
+    content: str
+    closed_at: datetime | None
+
+    @property
+    def label(self) -> str:
+        """Return the name by which a person calls this hold."""
+        return f"H-{self.hold_id:04d}"
+
+    @property
+    def next_step(self) -> str:
+        """Return what a person does next."""
+        return REASONS[Why(self.why)].next_step

@@ -1,0 +1,663 @@
+"""Send requests to the vendors: bounded, paced, never redirected, and honest about doubt.
+
+The only module that knows httpx and tenacity. Reads are tried again within bounds; a write is
+sent once, and whatever leaves its effect unknown is InDoubt (reliability.md §2.7).
+"""
+
+import ipaddress
+import itertools
+import logging
+import ssl
+import sys
+import threading
+import types
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from http import HTTPStatus
+from random import SystemRandom
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import quote, urlencode, urlsplit
+
+from bcss.clock import Clock
+from bcss.errors import FixCredential, InDoubt, RetryLater, StopVendor, UpstreamError, UrlTooLong
+from bcss.reply import (
+    Explain,
+    Problem,
+    Reply,
+    Verdict,
+    error_of,
+    explain_plainly,
+    http_date,
+    vendor_name,
+    verdict_of,
+    wait_asked,
+)
+from bcss.wire import NotJson
+
+if "httpx" not in sys.modules:
+    # httpx imports its own command line when it is there, and with it click, pygments and rich:
+    # half of its start-up (stack.md §1.2). The name is private, so a failure must not matter.
+    with suppress(Exception):
+        _stub: Any = types.ModuleType("httpx._main")
+        _stub.main = lambda: None
+        sys.modules["httpx._main"] = _stub
+import httpx
+
+if TYPE_CHECKING:
+    import tenacity
+
+__all__ = [
+    "ApiSession",
+    "Budget",
+    "Exchange",
+    "Explain",
+    "Problem",
+    "Reply",
+    "Send",
+    "Verdict",
+    "raw_sender",
+]
+
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)  # they log whole URLs below that
+
+MIB: Final = 1024 * 1024
+TRIES: Final = 5
+TRIES_AT_500: Final = 2  # a 500 is more often a bad record than a bad moment
+TRIES_AT_SIGN_IN: Final = 3
+PATIENCE: Final = 120.0  # seconds one call may spend on being tried again
+_SHORT = 400  # no longer is the body that says only that we are throttled
+BUDGET_PATIENCE: Final = 900.0  # seconds one call may wait for its turn
+_JITTER = SystemRandom()
+_PATH_SAFE = "/%:@!$&'()*+,;=~"
+_QUERY_SAFE = "$'(),:/"
+
+
+class Budget(Protocol):
+    """What a session needs of a rate budget (bcss.store.budget)."""
+
+    def acquire(self, klass: str) -> float:
+        """Take one request; return 0, or the seconds to wait before asking again."""
+        ...
+
+    def feed(self, headers: Mapping[str, str]) -> None:
+        """Learn from an answer's headers."""
+        ...
+
+    def blocked(self, seconds: float) -> None:
+        """Note that the vendor refused, and for how long."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and what came of it, for the audit trail; no host and no credentials."""
+
+    vendor: str
+    method: str
+    url: str
+    status: int | None
+    request_body: bytes
+    response_body: bytes
+    milliseconds: int
+    at: datetime
+    error: str = ""
+
+
+# Sends one request outside any session: method, absolute URL, headers, body.
+Send = Callable[[str, str, Mapping[str, str], bytes], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    method: str
+    target: str  # path and query, encoded
+    headers: Mapping[str, str]
+    body: bytes
+    deadline: float
+    write: bool
+    tries: int
+
+    @property
+    def what(self) -> str:
+        """Name the request for a person: without query, company and ids of tenants."""
+        path = self.target.partition("?")[0]
+        parts = [part for part in path.split("/") if part and not part.startswith("companies(")]
+        return f"{self.method} {'/'.join(parts[-2:])}"[:120]
+
+
+class _NotSentError(Exception):
+    """No byte of the request left us."""
+
+
+class _BrokenError(Exception):
+    """The exchange ended without a whole answer."""
+
+
+class _TooLargeError(Exception):
+    """The answer exceeds its bound."""
+
+
+class _AgainError(Exception):
+    """The same request may be sent again; `error` is raised when it is not."""
+
+    def __init__(self, error: UpstreamError, wait: float | None, tries: int = TRIES) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.wait = wait
+        self.tries = tries
+
+
+class _Wire:
+    """A pool of connections to one host; knows nothing of what is sent."""
+
+    def __init__(
+        self,
+        base_url: str,
+        clock: Clock,
+        *,
+        connections: int,
+        max_body: int,
+        transport: object | None,
+    ) -> None:
+        parts = urlsplit(base_url)
+        self.origin = f"{parts.scheme}://{parts.netloc}"
+        self._clock = clock
+        self._max_body = max_body
+        # httpx's pool stays broken once requests have queued in it (stack.md §4.1).
+        self._turn = threading.BoundedSemaphore(connections)
+        limits = httpx.Limits(
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=30.0,
+        )
+        mounted: Any = transport
+        self._client = httpx.Client(
+            transport=mounted,
+            verify=_tls() if parts.scheme == "https" else _no_tls(),
+            limits=limits,
+            trust_env=not is_loopback(parts.hostname or ""),
+            follow_redirects=False,
+        )
+
+    def exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, deadline: float
+    ) -> Reply:
+        """Send once and read the whole answer within `deadline` seconds."""
+        started = self._clock.monotonic()
+        if not self._turn.acquire(timeout=deadline):
+            raise _NotSentError("no connection became free")
+        try:
+            return self._exchange(method, url, headers, body, started, deadline)
+        finally:
+            self._turn.release()
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        started: float,
+        deadline: float,
+    ) -> Reply:
+        try:
+            request = httpx.Request(
+                method,
+                url,
+                headers=list(headers.items()),
+                content=body or None,
+                extensions={
+                    "timeout": {"connect": 5.0, "read": deadline, "write": 30.0, "pool": None}
+                },
+            )
+            with closing(self._client.send(request, stream=True)) as response:
+                return Reply(
+                    response.status_code,
+                    {name.lower(): value for name, value in response.headers.items()},
+                    self._read(response, started + deadline),
+                )
+        except (
+            httpx.ConnectError,
+            httpx.ConnectTimeout,
+            httpx.PoolTimeout,
+            httpx.ProxyError,
+            httpx.UnsupportedProtocol,
+        ) as error:
+            raise _NotSentError(_reason(error)) from None
+        except (httpx.TransportError, httpx.StreamError, zlib.error) as error:
+            raise _BrokenError(_reason(error)) from None
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise _NotSentError(f"the request cannot be written: {_reason(error)}") from None
+
+    def _read(self, response: httpx.Response, until: float) -> bytes:
+        """Read and unpack the body, watching size and time at each piece."""
+        coding = response.headers.get("content-encoding", "identity").strip().lower()
+        if coding not in ("identity", "", "gzip", "deflate"):
+            raise _BrokenError(f"the answer is packed as {coding[:40]!r}")
+        unpack = zlib.decompressobj(47) if coding in ("gzip", "deflate") else None
+        pieces: list[bytes] = []
+        size = 0
+        for raw in response.iter_raw():
+            piece = unpack.decompress(raw, self._max_body - size + 1) if unpack else raw
+            pieces.append(piece)
+            size += len(piece)
+            if size > self._max_body:
+                raise _TooLargeError(f"the answer exceeds {self._max_body // MIB} MiB")
+            if self._clock.monotonic() > until:
+                raise _BrokenError("the answer took too long")
+        if unpack and size and not unpack.eof:
+            raise _BrokenError("the answer ended early")
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+
+class ApiSession:
+    """All traffic with one vendor: pacing, trying again, and the meaning of answers.
+
+    `authorize` returns the headers that authenticate; its argument asks for a fresh token.
+    Paths are percent-encoded by the caller where a name needs it; query values are not.
+    `run_ends` is the clock's monotonic second after which nothing is waited for. `explain` may
+    be replaced by the client that owns the session.
+    """
+
+    def __init__(
+        self,
+        *,
+        vendor: str,
+        base_url: str,
+        clock: Clock,
+        authorize: Callable[[bool], Mapping[str, str]],
+        budget: Budget | None = None,
+        budget_class: str = "batch",
+        max_connections: int = 5,
+        deadline: float = 60.0,
+        write_deadline: float = 630.0,
+        max_body: int = 64 * MIB,
+        observer: Callable[[Exchange], None] | None = None,
+        transport: object | None = None,
+        user_agent: str = "bcss",
+        explain: Explain = explain_plainly,
+        run_ends: float | None = None,
+    ) -> None:
+        self.vendor = vendor
+        self.base_url = base_url.rstrip("/")
+        self.explain = explain
+        self.run_ends = run_ends
+        self.requests = 0
+        self._clock = clock
+        self._authorize = authorize
+        self._budget = budget
+        self._class = budget_class
+        self._deadline = deadline
+        self._write_deadline = write_deadline
+        self._observer = observer
+        self._counter = itertools.count(1)
+        self._date = ""
+        self._headers = {
+            "accept": "application/json",
+            "accept-encoding": "gzip",
+            "user-agent": user_agent,
+        }
+        self._wire = _Wire(
+            self.base_url,
+            clock,
+            connections=max_connections,
+            max_body=max_body,
+            transport=transport,
+        )
+        self._origin = self._wire.origin
+
+    @property
+    def server_time(self) -> datetime | None:
+        """Return the vendor's clock as of its last answer, in whole seconds."""
+        return http_date(self._date) if self._date else None
+
+    def get(
+        self,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        tries: int = TRIES,
+    ) -> Reply:
+        """Read, trying again within bounds.
+
+        Raise RetryLater, StopVendor, RecordMissing, RecordRefused or UrlTooLong.
+        """
+        return self._run(self._call("GET", self._target(path, query), headers, b"", tries=tries))
+
+    def get_url(
+        self, absolute_url: str, *, headers: Mapping[str, str] | None = None, tries: int = TRIES
+    ) -> Reply:
+        """Read an address that the vendor gave us, verbatim, on our own host only."""
+        parts = urlsplit(absolute_url)
+        if f"{parts.scheme}://{parts.netloc}".lower() != self._origin.lower():
+            raise StopVendor(
+                f"{vendor_name(self.vendor)} sent us to another host for the next page.",
+                hint="Nothing was sent there; check the configured address.",
+                vendor=self.vendor,
+            )
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        return self._run(self._call("GET", target, headers, b"", tries=tries))
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Reply:
+        """Write once; only what certainly had no effect is sent again.
+
+        Raise InDoubt when the effect is unknown, RetryLater when there was none, and
+        StopVendor, RecordMissing, RecordChanged, RecordRefused or UrlTooLong.
+        """
+        return self._run(self._call(method, self._target(path, query), headers, body, tries=TRIES))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._wire.close()
+
+    def _target(self, path: str, query: Sequence[tuple[str, str]]) -> str:
+        base = urlsplit(self.base_url).path
+        target = f"{base}/{quote(path.lstrip('/'), safe=_PATH_SAFE)}"
+        if not query:
+            return target
+        return f"{target}?{urlencode(query, quote_via=quote, safe=_QUERY_SAFE)}"
+
+    def _call(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str] | None,
+        body: bytes,
+        *,
+        tries: int,
+    ) -> _Call:
+        write = method not in ("GET", "HEAD")
+        merged = dict(self._headers)
+        if body:
+            merged["content-type"] = "application/json"
+        for name, value in (headers or {}).items():
+            merged[name.lower()] = value
+        return _Call(
+            method,
+            target,
+            merged,
+            body,
+            self._write_deadline if write else self._deadline,
+            write,
+            tries,
+        )
+
+    def _run(self, call: _Call) -> Reply:
+        started = self._clock.monotonic()
+        try:
+            return self._try(call)
+        except _AgainError as first:
+            return self._persist(call, first, started)
+
+    def _persist(self, call: _Call, first: _AgainError, started: float) -> Reply:
+        """Send again until it succeeds or the next wait would exceed a bound."""
+        import tenacity  # noqa: PLC0415 - 70 ms that a run without trouble need not pay
+
+        known = [first]
+
+        def attempt() -> Reply:
+            if known:
+                raise known.pop()
+            return self._try(call)
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_AgainError),
+            wait=_pause,
+            stop=lambda state: self._gives_up(state, call, started),
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        try:
+            return retrying(attempt)
+        except _AgainError as last:
+            raise last.error from None
+
+    def _gives_up(self, state: "tenacity.RetryCallState", call: _Call, started: float) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        tries = min(call.tries, error.tries) if isinstance(error, _AgainError) else call.tries
+        if state.attempt_number >= tries:
+            return True
+        now = self._clock.monotonic()
+        ends = min(started + PATIENCE, self.run_ends if self.run_ends is not None else float("inf"))
+        return now + state.upcoming_sleep > ends
+
+    def _try(self, call: _Call) -> Reply:
+        reply = self._once(call, fresh=False)
+        if reply.status == HTTPStatus.UNAUTHORIZED:
+            # A token may have been revoked, and ShipStation has been seen to answer 401 now and
+            # then to good keys (shipstation.md §1.3). A 401 never has an effect.
+            reply = self._once(call, fresh=True)
+        return self._judge(call, reply)
+
+    def _once(self, call: _Call, *, fresh: bool) -> Reply:
+        headers = {**call.headers, **self._credentials(fresh=fresh)}
+        self._await_turn()
+        self.requests = next(self._counter)
+        at, started = self._clock.now(), self._clock.monotonic()
+        try:
+            reply = self._wire.exchange(
+                call.method, self._origin + call.target, headers, call.body, call.deadline
+            )
+        except (_NotSentError, _BrokenError, _TooLargeError) as error:
+            self._observe(call, at, started, None, str(error))
+            raise self._transport_error(call, error) from None
+        self._date = reply.headers.get("date", self._date)
+        if self._budget:
+            self._budget.feed(reply.headers)
+        self._observe(call, at, started, reply, "")
+        return reply
+
+    def _credentials(self, *, fresh: bool) -> dict[str, str]:
+        try:
+            return _safe(self._authorize(fresh))
+        except RetryLater as error:
+            raise _AgainError(error, error.retry_after, TRIES_AT_SIGN_IN) from None
+
+    def _await_turn(self) -> None:
+        """Wait for the shared budget, unless that would outlast the run."""
+        if self._budget is None:
+            return
+        begun = self._clock.monotonic()
+        while (wait := self._budget.acquire(self._class)) > 0:
+            until = self._clock.monotonic() + wait
+            ends = min(
+                begun + BUDGET_PATIENCE, self.run_ends if self.run_ends is not None else until
+            )
+            if until > ends:
+                raise RetryLater(
+                    f"{vendor_name(self.vendor)} allows no further request for {wait:.0f} s.",
+                    hint="The next run continues.",
+                    vendor=self.vendor,
+                    retry_after=wait,
+                )
+            self._clock.sleep(wait + _JITTER.uniform(0.0, 0.05))
+
+    def _judge(self, call: _Call, reply: Reply) -> Reply:
+        """Return a good answer; raise what any other one means."""
+        verdict = verdict_of(reply.status)
+        if verdict is Verdict.FINE and not _may_be_throttled(reply):
+            return self._readable(call, reply)
+        problem = self.explain(reply)
+        verdict = problem.verdict or verdict
+        if verdict is Verdict.FINE:
+            return self._readable(call, reply)
+        wait = wait_asked(reply.headers, self._clock.now())
+        error = error_of(
+            reply, problem, vendor=self.vendor, what=call.what, write=call.write, retry_after=wait
+        )
+        if verdict is Verdict.THROTTLED:
+            if self._budget:
+                self._budget.blocked(60.0 if wait is None else wait)
+            raise _AgainError(error, wait)
+        if verdict is Verdict.UNAVAILABLE and not call.write:
+            named = wait if "retry-after" in reply.headers else None
+            raise _AgainError(
+                error,
+                named,
+                TRIES_AT_500 if reply.status == HTTPStatus.INTERNAL_SERVER_ERROR else TRIES,
+            )
+        raise error
+
+    def _readable(self, call: _Call, reply: Reply) -> Reply:
+        """Refuse a 2xx that is not what it should be: a login page, half an answer."""
+        if not reply.body or not _should_be_json(reply):
+            return reply
+        try:
+            reply.json()
+        except NotJson:
+            pass
+        else:
+            return reply
+        problem = Problem("an answer that cannot be read")
+        error = error_of(reply, problem, vendor=self.vendor, what=call.what, write=call.write)
+        if call.write:
+            raise error
+        raise _AgainError(error, None)
+
+    def _transport_error(self, call: _Call, error: Exception) -> Exception:
+        name = vendor_name(self.vendor)
+        match error:
+            case _NotSentError():
+                later = RetryLater(
+                    f"{name} cannot be reached: {error}.",
+                    hint="Nothing was sent; check the network, then the next run tries again.",
+                    vendor=self.vendor,
+                )
+                return _AgainError(later, None)
+            case _TooLargeError() if not call.write:
+                return UrlTooLong(
+                    f"{name} answered {call.what} at too great a length: {error}.",
+                    hint="Fewer records are asked for at once.",
+                    vendor=self.vendor,
+                )
+            case _ if call.write:
+                return InDoubt(
+                    f"{name} did not answer {call.what} properly: {error}.",
+                    hint="The next run looks up whether it took effect before it tries again.",
+                    vendor=self.vendor,
+                )
+            case _:
+                broken = RetryLater(
+                    f"{name} did not answer {call.what} properly: {error}.",
+                    hint="The next run tries again.",
+                    vendor=self.vendor,
+                )
+                return _AgainError(broken, None)
+
+    def _observe(
+        self, call: _Call, at: datetime, started: float, reply: Reply | None, error: str
+    ) -> None:
+        if self._observer is None:
+            return
+        self._observer(
+            Exchange(
+                vendor=self.vendor,
+                method=call.method,
+                url=call.target,
+                status=reply.status if reply else None,
+                request_body=call.body,
+                response_body=reply.body if reply else b"",
+                milliseconds=round((self._clock.monotonic() - started) * 1000),
+                at=at,
+                error=error,
+            )
+        )
+
+
+def raw_sender(
+    base_url: str, clock: Clock, *, transport: object | None = None, deadline: float = 30.0
+) -> tuple[Send, Callable[[], None]]:
+    """Return a function that sends single requests to one host, and one that closes it.
+
+    For the token endpoint, whose answers have their own meaning. Raise RetryLater when no whole
+    answer came.
+    """
+    wire = _Wire(base_url, clock, connections=1, max_body=MIB, transport=transport)
+
+    def send(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        lowered = {name.lower(): value for name, value in headers.items()}
+        host = urlsplit(base_url).hostname or base_url
+        try:
+            return wire.exchange(
+                method, url, {"accept-encoding": "gzip", **lowered}, body, deadline
+            )
+        except (_NotSentError, _BrokenError, _TooLargeError) as error:
+            raise RetryLater(
+                f"{host} cannot be reached: {error}.",
+                hint="Check the network; the next run tries again.",
+            ) from None
+
+    return send, wire.close
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name can only mean this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Load the trusted authorities once; SSL_CERT_FILE and SSL_CERT_DIR are honoured."""
+    return httpx.create_ssl_context()
+
+
+@cache
+def _no_tls() -> ssl.SSLContext:
+    """Spare plain http the 40 ms of loading authorities; trusts nothing."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _pause(state: "tenacity.RetryCallState") -> float:
+    """Wait as long as the vendor asks, else longer each time; never all at the same moment."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, _AgainError) and error.wait is not None:
+        return error.wait + _JITTER.uniform(0.0, 1.0)
+    return _JITTER.uniform(0.0, min(30.0, 0.5 * 2.0**state.attempt_number))
+
+
+def _safe(headers: Mapping[str, str]) -> dict[str, str]:
+    """Refuse a credential that cannot be written into a header."""
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise FixCredential(
+                f"A credential has characters that no {name} header may carry.",
+                hint="Set it again with `bcss auth set`, without line breaks.",
+            )
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _may_be_throttled(reply: Reply) -> bool:
+    return len(reply.body) < _SHORT and b"too many requests" in reply.body.lower()
+
+
+def _should_be_json(reply: Reply) -> bool:
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind in ("", "text/html", "text/plain") or "json" in kind
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

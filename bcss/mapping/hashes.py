@@ -1,0 +1,75 @@
+"""Tell a change that matters from one that does not (design §4.2)."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from bcss import wire
+from bcss.mapping.families import Family, one_id
+from bcss.shipstation.records import Order
+from bcss.units import Draft, Tracking
+
+
+def money_hash(family: Family) -> str:
+    """Hash what re-opens a unit: lines, order tax and shipping, status, family links."""
+    return _short([_order_money(order) for order in sorted(family.members, key=_by_id)])
+
+
+def booked_hash(family: Family) -> str:
+    """Hash what a posted document stands for: as `money_hash`, without the status.
+
+    A status that moves between shipped and awaiting shipment is told by voids and cancels.
+    """
+    rows = [_order_money(order)[:-1] for order in sorted(family.members, key=_by_id)]
+    return _short(rows)
+
+
+def address_hash(order: Order) -> str:
+    """Hash the ship-to of one order."""
+    address = order.ship_to
+    return _short([getattr(address, name) for name in address.__dataclass_fields__])
+
+
+def evidence_hash(family: Family) -> str:
+    """Hash the set of counting shipments: number, carrier, service and ship date."""
+    return _short(
+        [
+            [one_id(one), one.tracking_number, one.carrier_code, one.ship_date]
+            for one in family.evidence.counting()
+        ]
+    )
+
+
+def track_hash(draft: Draft, tracking: Tracking) -> str:
+    """Hash what the Track step writes: shipping fields, comment lines and both dates."""
+    return _short(
+        [
+            tracking.agent,
+            tracking.service,
+            tracking.number,
+            list(tracking.comments),
+            draft.posting_date.isoformat(),
+            draft.document_date.isoformat(),
+        ]
+    )
+
+
+def _by_id(order: Order) -> int:
+    return order.order_id
+
+
+def _order_money(order: Order) -> list[object]:
+    items = [[item.sku, item.quantity, item.unit_price, item.adjustment] for item in order.items]
+    return [
+        order.order_id,
+        sorted(items, key=wire.canonical),
+        order.tax_amount,
+        order.shipping_amount,
+        order.order_total,
+        order.parent_id,
+        sorted(order.merged_ids),
+        order.status,
+    ]
+
+
+def _short(value: Sequence[object]) -> str:
+    return sha256(wire.canonical(list(value))).hexdigest()[:24]

@@ -1,0 +1,148 @@
+"""Keep the review queue: what waits, why, since when, and who decided what."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from bcss.clock import iso, parse_utc
+from bcss.holds import Hold, Release, Verdict
+from bcss.store.sqlite import Connection
+from bcss.store.trail import Event, Trail
+
+_COLUMNS = (
+    "hold_id, subject, why, release, since, next_at, message, order_number, order_key, order_id, "
+    "store_id, amount, currency, content, closed_at"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a hold is about; empty fields where it is not about one order."""
+
+    subject: str
+    order_number: str = ""
+    order_key: str = ""
+    order_id: int | None = None
+    store_id: int | None = None
+    amount: Decimal | None = None
+    currency: str = ""
+    content: str = ""
+
+
+class Queue:
+    """The holds of one state database; callers hold the write transaction."""
+
+    def __init__(self, conn: Connection, trail: Trail) -> None:
+        self._conn = conn
+        self._trail = trail
+
+    def put(self, about: About, verdict: Verdict, now: datetime) -> bool:
+        """Hold something; return whether this is new, by subject and reason.
+
+        An open hold of the same reason keeps its number and age and takes the newer message.
+        """
+        known = self.open_for(about.subject)
+        if known and known.why == verdict.why:
+            if known.message != verdict.message or known.content != about.content:
+                self._conn.execute(
+                    "UPDATE hold SET message = ?, content = ?, next_at = ? WHERE hold_id = ?",
+                    (verdict.message, about.content, _time(verdict.next_at), known.hold_id),
+                )
+            return False
+        if known:
+            self.close(about.subject, now, by="bcss", note=f"now {verdict.why}")
+        self._insert(about, verdict, now)
+        self._trail.add(
+            now,
+            Event(
+                "decision",
+                "holds",
+                about.subject,
+                verdict.message,
+                target="queue",
+                status=f"held:{verdict.why}",
+            ),
+        )
+        return True
+
+    def _insert(self, about: About, verdict: Verdict, now: datetime) -> None:
+        self._conn.execute(
+            "INSERT INTO hold (subject, why, release, since, next_at, message, order_number, "
+            "order_key, order_id, store_id, amount, currency, content, run_id) "
+            "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                about.subject,
+                str(verdict.why),
+                str(verdict.release),
+                iso(now),
+                _time(verdict.next_at),
+                verdict.message,
+                about.order_number,
+                about.order_key,
+                about.order_id,
+                about.store_id,
+                str(about.amount) if about.amount is not None else None,
+                about.currency,
+                about.content,
+                self._trail.run_id,
+            ),
+        )
+
+    def close(self, subject: str, now: datetime, *, by: str, note: str = "") -> bool:
+        """End the open hold of a subject; return whether there was one."""
+        cursor = self._conn.execute(
+            "UPDATE hold SET closed_at = ?, closed_by = ?, note = ? "
+            "WHERE subject = ? AND closed_at IS NULL",
+            (iso(now), by, note, subject),
+        )
+        if cursor.rowcount:
+            text = f"hold ended by {by}" + (f": {note}" if note else "")
+            self._trail.add(
+                now, Event("decision", "holds", subject, text, target="queue", status="released")
+            )
+        return cursor.rowcount > 0
+
+    def open_for(self, subject: str) -> Hold | None:
+        """Return the open hold of a subject."""
+        found = self._where("subject = ? AND closed_at IS NULL", subject)
+        return found[0] if found else None
+
+    def by_number(self, hold_id: int) -> Hold | None:
+        """Return a hold by its number, closed ones included."""
+        found = self._where("hold_id = ?", hold_id)
+        return found[0] if found else None
+
+    def open(self) -> list[Hold]:
+        """Return everything that is held, oldest first."""
+        return self._where("closed_at IS NULL ORDER BY since, hold_id")
+
+    def new_in_run(self, run_id: int) -> list[Hold]:
+        """Return what a run held newly and still holds."""
+        return self._where("run_id = ? AND closed_at IS NULL ORDER BY hold_id", run_id)
+
+    def _where(self, condition: str, *values: object) -> list[Hold]:
+        rows = self._conn.execute(f"SELECT {_COLUMNS} FROM hold WHERE {condition}", values)  # noqa: S608
+        return [
+            Hold(
+                hold_id=row[0],
+                subject=row[1],
+                why=row[2],
+                release=Release(row[3]),
+                since=parse_utc(row[4]),
+                next_at=parse_utc(row[5]) if row[5] else None,
+                message=row[6],
+                order_number=row[7],
+                order_key=row[8],
+                order_id=row[9],
+                store_id=row[10],
+                amount=Decimal(row[11]) if row[11] is not None else None,
+                currency=row[12],
+                content=row[13],
+                closed_at=parse_utc(row[14]) if row[14] else None,
+            )
+            for row in rows
+        ]
+
+
+def _time(instant: datetime | None) -> str | None:
+    return iso(instant) if instant else None
