@@ -4,8 +4,6 @@ The only module that knows httpx and tenacity. Reads are tried again within boun
 sent once, and whatever leaves its effect unknown is InDoubt (reliability.md §2.7).
 """
 
-import ipaddress
-import itertools
 import logging
 import ssl
 import sys
@@ -20,21 +18,32 @@ from functools import cache
 from http import HTTPStatus
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from bcss.clock import Clock
-from bcss.errors import FixCredential, InDoubt, RetryLater, StopVendor, UpstreamError, UrlTooLong
+from bcss.errors import RetryLater, StopVendor, UpstreamError
 from bcss.reply import (
     Explain,
     Problem,
     Reply,
     Verdict,
+    broken,
     error_of,
     explain_plainly,
     http_date,
+    too_large,
+    unreachable,
     vendor_name,
     verdict_of,
     wait_asked,
+)
+from bcss.request import (
+    Call,
+    checked_headers,
+    credential_headers,
+    is_loopback,
+    target_of,
+    write_target,
 )
 from bcss.wire import NotJson
 
@@ -69,12 +78,11 @@ MIB: Final = 1024 * 1024
 TRIES: Final = 5
 TRIES_AT_500: Final = 2  # a 500 is more often a bad record than a bad moment
 TRIES_AT_SIGN_IN: Final = 3
+THROTTLED_FOR: Final = 60.0  # what ShipStation's window lasts, if it does not say
 PATIENCE: Final = 120.0  # seconds one call may spend on being tried again
 _SHORT = 400  # no longer is the body that says only that we are throttled
 BUDGET_PATIENCE: Final = 900.0  # seconds one call may wait for its turn
 _JITTER = SystemRandom()
-_PATH_SAFE = "/%:@!$&'()*+,;=~"
-_QUERY_SAFE = "$'(),:/"
 
 
 class Budget(Protocol):
@@ -112,24 +120,6 @@ class Exchange:
 Send = Callable[[str, str, Mapping[str, str], bytes], Reply]
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    method: str
-    target: str  # path and query, encoded
-    headers: Mapping[str, str]
-    body: bytes
-    deadline: float
-    write: bool
-    tries: int
-
-    @property
-    def what(self) -> str:
-        """Name the request for a person: without query, company and ids of tenants."""
-        path = self.target.partition("?")[0]
-        parts = [part for part in path.split("/") if part and not part.startswith("companies(")]
-        return f"{self.method} {'/'.join(parts[-2:])}"[:120]
-
-
 class _NotSentError(Exception):
     """No byte of the request left us."""
 
@@ -145,11 +135,19 @@ class _TooLargeError(Exception):
 class _AgainError(Exception):
     """The same request may be sent again; `error` is raised when it is not."""
 
-    def __init__(self, error: UpstreamError, wait: float | None, tries: int = TRIES) -> None:
+    def __init__(
+        self,
+        error: UpstreamError,
+        wait: float | None,
+        tries: int = TRIES,
+        *,
+        throttled: bool = False,
+    ) -> None:
         super().__init__(str(error))
         self.error = error
         self.wait = wait
         self.tries = tries
+        self.throttled = throttled
 
 
 class _Wire:
@@ -236,6 +234,8 @@ class _Wire:
 
     def _read(self, response: httpx.Response, until: float) -> bytes:
         """Read and unpack the body, watching size and time at each piece."""
+        if response.is_stream_consumed:
+            return response.content  # a transport in process has the whole body at once
         coding = response.headers.get("content-encoding", "identity").strip().lower()
         if coding not in ("identity", "", "gzip", "deflate"):
             raise _BrokenError(f"the answer is packed as {coding[:40]!r}")
@@ -265,7 +265,8 @@ class ApiSession:
     `authorize` returns the headers that authenticate; its argument asks for a fresh token.
     Paths are percent-encoded by the caller where a name needs it; query values are not.
     `run_ends` is the clock's monotonic second after which nothing is waited for. `explain` may
-    be replaced by the client that owns the session.
+    be replaced by the client that owns the session. With several threads the observer is called
+    from each of them.
     """
 
     def __init__(
@@ -299,7 +300,7 @@ class ApiSession:
         self._deadline = deadline
         self._write_deadline = write_deadline
         self._observer = observer
-        self._counter = itertools.count(1)
+        self._count_lock = threading.Lock()
         self._date = ""
         self._headers = {
             "accept": "application/json",
@@ -332,21 +333,22 @@ class ApiSession:
 
         Raise RetryLater, StopVendor, RecordMissing, RecordRefused or UrlTooLong.
         """
-        return self._run(self._call("GET", self._target(path, query), headers, b"", tries=tries))
+        return self._run(
+            self._call("GET", write_target(self.base_url, path, query), headers, tries=tries)
+        )
 
     def get_url(
         self, absolute_url: str, *, headers: Mapping[str, str] | None = None, tries: int = TRIES
     ) -> Reply:
         """Read an address that the vendor gave us, verbatim, on our own host only."""
-        parts = urlsplit(absolute_url)
-        if f"{parts.scheme}://{parts.netloc}".lower() != self._origin.lower():
+        target = target_of(absolute_url, self._origin)
+        if target is None:
             raise StopVendor(
                 f"{vendor_name(self.vendor)} sent us to another host for the next page.",
                 hint="Nothing was sent there; check the configured address.",
                 vendor=self.vendor,
             )
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
-        return self._run(self._call("GET", target, headers, b"", tries=tries))
+        return self._run(self._call("GET", target, headers, tries=tries))
 
     def send(
         self,
@@ -362,52 +364,40 @@ class ApiSession:
         Raise InDoubt when the effect is unknown, RetryLater when there was none, and
         StopVendor, RecordMissing, RecordChanged, RecordRefused or UrlTooLong.
         """
-        return self._run(self._call(method, self._target(path, query), headers, body, tries=TRIES))
+        return self._run(
+            self._call(method, write_target(self.base_url, path, query), headers, body=body)
+        )
 
     def close(self) -> None:
         """Close all connections."""
         self._wire.close()
-
-    def _target(self, path: str, query: Sequence[tuple[str, str]]) -> str:
-        base = urlsplit(self.base_url).path
-        target = f"{base}/{quote(path.lstrip('/'), safe=_PATH_SAFE)}"
-        if not query:
-            return target
-        return f"{target}?{urlencode(query, quote_via=quote, safe=_QUERY_SAFE)}"
 
     def _call(
         self,
         method: str,
         target: str,
         headers: Mapping[str, str] | None,
-        body: bytes,
         *,
-        tries: int,
-    ) -> _Call:
-        write = method not in ("GET", "HEAD")
+        body: bytes = b"",
+        tries: int = TRIES,
+    ) -> Call:
         merged = dict(self._headers)
         if body:
             merged["content-type"] = "application/json"
-        for name, value in (headers or {}).items():
-            merged[name.lower()] = value
-        return _Call(
-            method,
-            target,
-            merged,
-            body,
-            self._write_deadline if write else self._deadline,
-            write,
-            tries,
+        merged.update(checked_headers(headers or {}))
+        read = method in ("GET", "HEAD")
+        return Call(
+            method, target, merged, body, self._deadline if read else self._write_deadline, tries
         )
 
-    def _run(self, call: _Call) -> Reply:
+    def _run(self, call: Call) -> Reply:
         started = self._clock.monotonic()
         try:
             return self._try(call)
         except _AgainError as first:
             return self._persist(call, first, started)
 
-    def _persist(self, call: _Call, first: _AgainError, started: float) -> Reply:
+    def _persist(self, call: Call, first: _AgainError, started: float) -> Reply:
         """Send again until it succeeds or the next wait would exceed a bound."""
         import tenacity  # noqa: PLC0415 - 70 ms that a run without trouble need not pay
 
@@ -430,7 +420,7 @@ class ApiSession:
         except _AgainError as last:
             raise last.error from None
 
-    def _gives_up(self, state: "tenacity.RetryCallState", call: _Call, started: float) -> bool:
+    def _gives_up(self, state: "tenacity.RetryCallState", call: Call, started: float) -> bool:
         error = state.outcome.exception() if state.outcome else None
         tries = min(call.tries, error.tries) if isinstance(error, _AgainError) else call.tries
         if state.attempt_number >= tries:
@@ -439,7 +429,7 @@ class ApiSession:
         ends = min(started + PATIENCE, self.run_ends if self.run_ends is not None else float("inf"))
         return now + state.upcoming_sleep > ends
 
-    def _try(self, call: _Call) -> Reply:
+    def _try(self, call: Call) -> Reply:
         reply = self._once(call, fresh=False)
         if reply.status == HTTPStatus.UNAUTHORIZED:
             # A token may have been revoked, and ShipStation has been seen to answer 401 now and
@@ -447,10 +437,11 @@ class ApiSession:
             reply = self._once(call, fresh=True)
         return self._judge(call, reply)
 
-    def _once(self, call: _Call, *, fresh: bool) -> Reply:
+    def _once(self, call: Call, *, fresh: bool) -> Reply:
         headers = {**call.headers, **self._credentials(fresh=fresh)}
         self._await_turn()
-        self.requests = next(self._counter)
+        with self._count_lock:
+            self.requests += 1
         at, started = self._clock.now(), self._clock.monotonic()
         try:
             reply = self._wire.exchange(
@@ -458,7 +449,7 @@ class ApiSession:
             )
         except (_NotSentError, _BrokenError, _TooLargeError) as error:
             self._observe(call, at, started, None, str(error))
-            raise self._transport_error(call, error) from None
+            raise self._failed(call, error) from None
         self._date = reply.headers.get("date", self._date)
         if self._budget:
             self._budget.feed(reply.headers)
@@ -467,7 +458,7 @@ class ApiSession:
 
     def _credentials(self, *, fresh: bool) -> dict[str, str]:
         try:
-            return _safe(self._authorize(fresh))
+            return credential_headers(self._authorize(fresh))
         except RetryLater as error:
             raise _AgainError(error, error.retry_after, TRIES_AT_SIGN_IN) from None
 
@@ -490,7 +481,7 @@ class ApiSession:
                 )
             self._clock.sleep(wait + _JITTER.uniform(0.0, 0.05))
 
-    def _judge(self, call: _Call, reply: Reply) -> Reply:
+    def _judge(self, call: Call, reply: Reply) -> Reply:
         """Return a good answer; raise what any other one means."""
         verdict = verdict_of(reply.status)
         if verdict is Verdict.FINE and not _may_be_throttled(reply):
@@ -505,8 +496,8 @@ class ApiSession:
         )
         if verdict is Verdict.THROTTLED:
             if self._budget:
-                self._budget.blocked(60.0 if wait is None else wait)
-            raise _AgainError(error, wait)
+                self._budget.blocked(THROTTLED_FOR if wait is None else wait)
+            raise _AgainError(error, wait, throttled=True)
         if verdict is Verdict.UNAVAILABLE and not call.write:
             named = wait if "retry-after" in reply.headers else None
             raise _AgainError(
@@ -516,9 +507,10 @@ class ApiSession:
             )
         raise error
 
-    def _readable(self, call: _Call, reply: Reply) -> Reply:
+    def _readable(self, call: Call, reply: Reply) -> Reply:
         """Refuse a 2xx that is not what it should be: a login page, half an answer."""
-        if not reply.body or not _should_be_json(reply):
+        wants_json = "json" in call.headers["accept"]
+        if not reply.body or not wants_json or not _should_be_json(reply):
             return reply
         try:
             reply.json()
@@ -532,38 +524,17 @@ class ApiSession:
             raise error
         raise _AgainError(error, None)
 
-    def _transport_error(self, call: _Call, error: Exception) -> Exception:
-        name = vendor_name(self.vendor)
-        match error:
-            case _NotSentError():
-                later = RetryLater(
-                    f"{name} cannot be reached: {error}.",
-                    hint="Nothing was sent; check the network, then the next run tries again.",
-                    vendor=self.vendor,
-                )
-                return _AgainError(later, None)
-            case _TooLargeError() if not call.write:
-                return UrlTooLong(
-                    f"{name} answered {call.what} at too great a length: {error}.",
-                    hint="Fewer records are asked for at once.",
-                    vendor=self.vendor,
-                )
-            case _ if call.write:
-                return InDoubt(
-                    f"{name} did not answer {call.what} properly: {error}.",
-                    hint="The next run looks up whether it took effect before it tries again.",
-                    vendor=self.vendor,
-                )
-            case _:
-                broken = RetryLater(
-                    f"{name} did not answer {call.what} properly: {error}.",
-                    hint="The next run tries again.",
-                    vendor=self.vendor,
-                )
-                return _AgainError(broken, None)
+    def _failed(self, call: Call, error: Exception) -> Exception:
+        """Say what a missing answer means for this request."""
+        if isinstance(error, _NotSentError):
+            return _AgainError(unreachable(self.vendor, error), None)
+        if isinstance(error, _TooLargeError) and not call.write:
+            return too_large(self.vendor, call.what, error)
+        doubt = broken(self.vendor, call.what, error, write=call.write)
+        return doubt if call.write else _AgainError(doubt, None)
 
     def _observe(
-        self, call: _Call, at: datetime, started: float, reply: Reply | None, error: str
+        self, call: Call, at: datetime, started: float, reply: Reply | None, error: str
     ) -> None:
         if self._observer is None:
             return
@@ -608,16 +579,6 @@ def raw_sender(
     return send, wire.close
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether a host name can only mean this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 @cache
 def _tls() -> ssl.SSLContext:
     """Load the trusted authorities once; SSL_CERT_FILE and SSL_CERT_DIR are honoured."""
@@ -633,20 +594,13 @@ def _no_tls() -> ssl.SSLContext:
 def _pause(state: "tenacity.RetryCallState") -> float:
     """Wait as long as the vendor asks, else longer each time; never all at the same moment."""
     error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, _AgainError) and error.wait is not None:
-        return error.wait + _JITTER.uniform(0.0, 1.0)
-    return _JITTER.uniform(0.0, min(30.0, 0.5 * 2.0**state.attempt_number))
-
-
-def _safe(headers: Mapping[str, str]) -> dict[str, str]:
-    """Refuse a credential that cannot be written into a header."""
-    for name, value in headers.items():
-        if not (value.isascii() and value.isprintable()):
-            raise FixCredential(
-                f"A credential has characters that no {name} header may carry.",
-                hint="Set it again with `bcss auth set`, without line breaks.",
-            )
-    return {name.lower(): value for name, value in headers.items()}
+    known = error if isinstance(error, _AgainError) else None
+    if known and known.wait is not None:
+        return known.wait + _JITTER.uniform(0.0, 1.0)
+    longest = min(30.0, 0.5 * 2.0**state.attempt_number)
+    if known and known.throttled:
+        return 5.0 * longest * _JITTER.uniform(0.5, 1.0)
+    return _JITTER.uniform(0.0, longest)
 
 
 def _may_be_throttled(reply: Reply) -> bool:
@@ -659,5 +613,5 @@ def _should_be_json(reply: Reply) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())[:200]
+    text = " ".join(str(error).split())[:200].rstrip(".")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

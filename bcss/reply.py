@@ -22,9 +22,9 @@ from bcss.wire import NotJson, parse
 
 MAX_VENDOR_TEXT = 300
 _WHOLE_TEXT = 1200  # what a vendor's own reader may look through before the message is cut
-_MAX_SECONDS_DIGITS = 10
+_COUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 _NOT_READ: Any = object()
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 _SECRET = re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9+/._~=-]{8,}")
 _NAMES = {
     "bc": "Business Central",
@@ -172,6 +172,32 @@ def error_of(
             return _RECORD_ERRORS[verdict](said, **facts)
 
 
+def unreachable(vendor: str, reason: object) -> RetryLater:
+    """Build the error for a request of which no byte has left."""
+    return RetryLater(
+        f"{vendor_name(vendor)} cannot be reached: {clean(reason)}.",
+        hint="Nothing was sent; check the network, then the next run tries again.",
+        vendor=vendor,
+    )
+
+
+def broken(vendor: str, what: str, reason: object, *, write: bool) -> UpstreamError:
+    """Build the error for an exchange that ended without a whole answer."""
+    said = f"{vendor_name(vendor)} did not answer {what} properly: {clean(reason)}."
+    hint = _hint(Verdict.UNAVAILABLE, 0, vendor, write=write)
+    kind = InDoubt if write else RetryLater
+    return kind(said, hint=hint, vendor=vendor)
+
+
+def too_large(vendor: str, what: str, reason: object) -> UrlTooLong:
+    """Build the error for a read whose answer exceeds its bound."""
+    return UrlTooLong(
+        f"{vendor_name(vendor)} answered {what} at too great a length: {clean(reason)}.",
+        hint=_HINTS[Verdict.TOO_LONG],
+        vendor=vendor,
+    )
+
+
 def wait_asked(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return the seconds a vendor asks us to wait: Retry-After, else X-Rate-Limit-Reset."""
     for name in ("retry-after", "x-rate-limit-reset"):
@@ -192,7 +218,7 @@ def http_date(text: str) -> datetime | None:
 
 def _seconds(text: str, now: datetime) -> float | None:
     text = text.strip()
-    if text.isascii() and text.isdigit() and len(text) < _MAX_SECONDS_DIGITS:
+    if _COUNT.fullmatch(text):
         return float(text)
     instant = http_date(text) if text else None
     return max(0.0, (instant - now).total_seconds()) if instant else None

@@ -51,10 +51,13 @@ def read_private(path: Path, *, largest: int = LONGEST_SECRET, credential: bool 
     except OSError as error:
         link = " (a symbolic link is not followed)" if path.is_symlink() else ""
         raise FixCredential(f"{path} cannot be read: {error.strerror}{link}.") from None
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        _refuse_open_file(path, found, _ALL_BUT_GROUP_READ if credential else _GROUP_AND_OTHERS)
-        body = file.read(largest + 1)
+    try:
+        forbidden = _ALL_BUT_GROUP_READ if credential else _GROUP_AND_OTHERS
+        _refuse_open_file(path, os.fstat(descriptor), forbidden)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            body = file.read(largest + 1)
+    finally:
+        os.close(descriptor)
     if len(body) > largest:
         raise FixCredential(f"{path} is larger than {largest} bytes.")
     return body

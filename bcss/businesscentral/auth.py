@@ -18,8 +18,9 @@ from urllib.parse import urlencode, urlsplit
 
 from bcss.clock import Clock, iso
 from bcss.errors import BcssError, FixConfig, FixCredential, RetryLater
-from bcss.http import Send, is_loopback
+from bcss.http import Send
 from bcss.reply import Reply, clean, wait_asked
+from bcss.request import is_loopback
 
 SCOPE: Final = "https://api.businesscentral.dynamics.com/.default"
 _RENEW_BEFORE = timedelta(minutes=5)
@@ -197,12 +198,14 @@ class TokenProvider:
         held = self._token
         if force and held is not getattr(self._given, "token", None):
             force = False  # another thread has renewed it since this one's was refused
-        if held and not force and held.expires - now > _RENEW_BEFORE:
+        if force:
+            self._token = held = None
+        if held and held.expires - now > _RENEW_BEFORE:
             return held
         try:
             self._token = self._sign_in()
         except BcssError:
-            if held and not force and held.expires - now > _USABLE_FOR:
+            if held and held.expires - now > _USABLE_FOR:
                 return held
             raise
         return self._token

@@ -91,6 +91,10 @@ class BusinessCentralClient:
             hint=f"Set business_central.company to one of: {names}.",
         )
 
+    def probe(self, entity_set: str) -> bool:
+        """Tell whether an entity set shows any row; raise StopVendor without permission."""
+        return odata.has_rows(self._site, f"{self._site.data}/{odata.key_name(entity_set)}")
+
     # Sales documents
 
     def find_documents(
@@ -264,6 +268,10 @@ class BusinessCentralClient:
     def subscription_resource(self, entity_set: str) -> str:
         """Return the resource text that a subscription to an entity set carries."""
         return subscriptions.resource_of(self._site, entity_set)
+
+    def subscribed_to(self, subscription: Subscription) -> str | None:
+        """Return the entity set of ours that a subscription watches, else None."""
+        return subscriptions.entity_set_of(self._site, subscription)
 
     def create_subscription(
         self, entity_set: str, *, notification_url: str, client_state: str

@@ -1,7 +1,6 @@
 """Find, create, change and post sales orders and invoices (business-central.md §4)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 
 from bcss.businesscentral import odata
@@ -20,20 +19,6 @@ from bcss.errors import RecordMissing
 REFERENCE = "externalDocumentNumber"
 # A document with its lines is some kilobytes, so that pages of them are kept small.
 DOCUMENT_PAGE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """One chunk of references with the control, in the forms that are compared."""
-
-    asked: tuple[str, ...]
-    control: str | None
-
-    @property
-    def terms(self) -> list[str]:
-        names = {_fold(one) for one in self.asked}
-        extra = [self.control] if self.control and _fold(self.control) not in names else []
-        return [*self.asked, *extra]
 
 
 def _fold(reference: str) -> str:
@@ -58,27 +43,27 @@ def find(
         raise ValueError("an empty reference would find every document without one")
 
     def ask(group: Sequence[str]) -> Answer:
-        return _answer(site, entity, _Question(tuple(group), control))
+        return _answer(site, entity, group, control)
 
     return list(odata.in_chunks(wanted, chunk, ask))
 
 
-def _answer(site: Site, entity: DocumentSet, question: _Question) -> Answer:
+def _answer(
+    site: Site, entity: DocumentSet, references: Sequence[str], control: str | None
+) -> Answer:
+    asked = {_fold(one) for one in references}
+    extra = [] if control is None or _fold(control) in asked else [control]
     query = [
-        ("$filter", odata.any_text(REFERENCE, question.terms)),
+        ("$filter", odata.any_text(REFERENCE, [*references, *extra])),
         ("$expand", entity.lines),
     ]
     rows = odata.read_whole(site, f"{site.data}/{entity}", query)
     found = [odata.take(lambda row: read_document(entity, row), row) for row in rows]
-    asked = {_fold(one) for one in question.asked}
-    seen: bool | None = None
-    if question.control is not None:
-        control = _fold(question.control)
-        seen = any(_fold(document.reference) == control for document in found)
+    seen = {_fold(one.reference) for one in found}
     return Answer(
-        references=question.asked,
+        references=tuple(references),
         documents=tuple(one for one in found if _fold(one.reference) in asked),
-        control_seen=seen,
+        control_seen=None if control is None else _fold(control) in seen,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from bcss import wire
 from bcss.businesscentral import odata
 from bcss.businesscentral.odata import CHUNK, DECIDING, ENGLISH, Site
 from bcss.businesscentral.read import (
@@ -107,22 +108,16 @@ def workflow_items(
     """
     path = f"{site.services}/workflowItems"
     select = ("$select", _ITEM_DETAIL)
+
+    def ask(group: Sequence[str]) -> list[wire.Json]:
+        return odata.read_whole(site, path, [("$filter", odata.any_text("number", group)), select])
+
     try:
         if numbers is None:
-            rows = [*odata.read_pages(site, path, [select])]
+            rows = list(odata.read_pages(site, path, [select]))
         else:
             asked = list(dict.fromkeys(one for one in numbers if one.strip()))
-            rows = [
-                row
-                for answer in odata.in_chunks(
-                    asked,
-                    chunk,
-                    lambda group: odata.read_whole(
-                        site, path, [("$filter", odata.any_text("number", group)), select]
-                    ),
-                )
-                for row in answer
-            ]
+            rows = [row for answer in odata.in_chunks(asked, chunk, ask) for row in answer]
     except RecordMissing:
         return {}
     return dict(odata.take(read_item_detail, row) for row in rows)

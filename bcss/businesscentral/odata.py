@@ -52,15 +52,17 @@ class Site:
     @property
     def data(self) -> str:
         """Return the path of the company's entity sets."""
-        return f"{self.api}/companies({self._chosen().id})"
+        return f"{self.api}/companies({self.chosen.id})"
 
     @property
     def services(self) -> str:
         """Return the path of the company's OData page services (business-central.md §3.4)."""
-        name = quote(self._chosen().name.replace("'", "''"), safe="")
+        name = quote(self.chosen.name.replace("'", "''"), safe="")
         return f"{self.root}/ODataV4/Company('{name}')"
 
-    def _chosen(self) -> Company:
+    @property
+    def chosen(self) -> Company:
+        """Return the company in use; raise FixConfig while there is none."""
         if self.company is None:
             raise FixConfig("No company is chosen.", hint="Set business_central.company.")
         return self.company
@@ -189,6 +191,11 @@ def _values(answer: wire.Json) -> list[wire.Json]:
             vendor=VENDOR,
         )
     return rows
+
+
+def has_rows(site: Site, path: str) -> bool:
+    """Tell whether a list shows any row to this application."""
+    return bool(_values(read_object(site, path, [("$top", "1"), ("$select", "id")], DECIDING)))
 
 
 def read_whole(site: Site, path: str, query: Query) -> list[wire.Json]:

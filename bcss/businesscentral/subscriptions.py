@@ -1,16 +1,28 @@
 """Keep webhook subscriptions (business-central.md §7); they stand beside the companies."""
 
+import re
+
 from bcss.businesscentral import odata
 from bcss.businesscentral.odata import ENGLISH, Site
 from bcss.businesscentral.read import read_subscription
 from bcss.businesscentral.records import Subscription
 from bcss.errors import RecordMissing
 
+_RESOURCE = re.compile(r"(?:^|/)companies\(([0-9a-fA-F-]{36})\)/(\w{1,100})")
+
 
 def resource_of(site: Site, entity_set: str) -> str:
     """Return the resource text of an entity set of the company in use."""
-    company = site.data.removeprefix(site.api)
-    return f"/api/v2.0{company}/{odata.key_name(entity_set)}"
+    return f"/api/v2.0/companies({site.chosen.id})/{odata.key_name(entity_set)}"
+
+
+def entity_set_of(site: Site, subscription: Subscription) -> str | None:
+    """Return the entity set a subscription watches, or None when it is another company's.
+
+    BC gives the resource back with or without leading slash, or as a whole address (§7.1).
+    """
+    found = _RESOURCE.search(subscription.resource)
+    return found[2] if found and found[1].lower() == site.chosen.id else None
 
 
 def read(site: Site) -> list[Subscription]:

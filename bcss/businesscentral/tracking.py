@@ -14,18 +14,21 @@ from bcss.errors import RecordMissing, RecordRefused
 
 SERVICE = "workflowSalesDocuments"
 _FIELDS = "id,shippingAgentCode,shippingAgentServiceCode,packageTrackingNumber"
-_NOT_PUBLISHED = ("BadRequest_NotFound", "BadRequest_ResourceNotFound")
 
 
 def has_service(site: Site) -> bool:
-    """Probe whether the company publishes the service; raise StopVendor without permission."""
+    """Probe whether the company publishes the service with the fields that we need.
+
+    An unknown service or field is a `BadRequest…` of some status (§4.10). Raise StopVendor where
+    the permission is missing: that is for a person to decide, not to fall back from.
+    """
     query = [("$top", "1"), ("$select", _FIELDS)]
     try:
         site.session.get(f"{site.services}/{SERVICE}", query=query, headers=ENGLISH)
     except RecordMissing:
         return False
     except RecordRefused as refusal:
-        if refusal.code in _NOT_PUBLISHED:
+        if refusal.code.startswith("BadRequest"):
             return False
         raise
     return True

@@ -58,9 +58,12 @@ def _read_file(path: Path) -> bytes:
         raise FixConfig(f"{path}: no such file.", hint="`bcss init` writes one.") from None
     except OSError as error:
         raise FixConfig(f"{path}: cannot be read: {error.strerror}.") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         _check_file(path, os.fstat(descriptor))
-        return file.read(_LARGEST + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(_LARGEST + 1)
+    finally:
+        os.close(descriptor)
 
 
 def _check_file(path: Path, found: os.stat_result) -> None:
@@ -168,8 +171,7 @@ class _Tree:
             if key in found:
                 first = self.lines[inside]
                 self.problems.append(Problem(inside, f"stands twice, in lines {first} and {line}"))
-            else:
-                self.lines[inside] = line
+            self.lines[inside] = line
             found[key] = self._node(events, next(events), inside)
         return found
 

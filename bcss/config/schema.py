@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 SecretScheme = Literal["keyring", "env", "file", "command", "credential"]
 # What the text of `orders.marker` may name.
-MARKER_FIELDS = ("carrier", "service", "tracking", "order_number")
+MARKER_FIELDS = ("carrier", "tracking")
 TrackingRoute = Literal["auto", "extension", "workflow", "page", "comment"]
 
 

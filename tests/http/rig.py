@@ -2,12 +2,14 @@
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 Step = bytes | Callable[[socket.socket], None]
@@ -71,8 +73,11 @@ def reset(conn: socket.socket) -> None:
 class Server:
     """Answers the n-th request with the n-th step, and the last step for ever after."""
 
-    def __init__(self, *steps: Step) -> None:
+    def __init__(self, *steps: Step, certificate: Path | None = None) -> None:
         self.steps = list(steps)
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if certificate else None
+        if self._tls and certificate:
+            self._tls.load_cert_chain(certificate)
         self.seen: list[Seen] = []
         self.busy = 0
         self.most_busy = 0
@@ -90,6 +95,12 @@ class Server:
 
     def _serve(self, conn: socket.socket) -> None:
         conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls:
+            try:
+                conn = self._tls.wrap_socket(conn, server_side=True)
+            except OSError:
+                conn.close()
+                return
         with suppress(OSError), conn, conn.makefile("rb") as stream:
             while request := _read(stream):
                 with self._lock:

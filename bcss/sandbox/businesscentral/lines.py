@@ -6,7 +6,7 @@ a price that stands before them in the body is lost.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from bcss.sandbox.businesscentral.amounts import Values
@@ -104,20 +104,27 @@ def _finish(draft: Draft) -> None:
 
 
 def _limit_quantities(draft: Draft) -> None:
+    """Keep the quantities to ship and to invoice within what is open; signs may be negative."""
     values = draft.values
-    if values["quantity"] < values["shippedQuantity"]:
-        raise dialog("Quantity must not be less than Quantity Shipped.")
-    open_quantity = values["quantity"] - values["shippedQuantity"]
-    if values["shipQuantity"] > open_quantity:
-        raise dialog(
-            f"You cannot ship more than {open_quantity} units. (Line No. {values['sequence']})"
+    sign = -1 if values["quantity"] < 0 else 1
+    quantity, shipped, invoiced, to_ship, to_invoice = (
+        sign * values[name]
+        for name in (
+            "quantity",
+            "shippedQuantity",
+            "invoicedQuantity",
+            "shipQuantity",
+            "invoiceQuantity",
         )
-    open_invoice = values["quantity"] - values["invoicedQuantity"]
-    values["invoiceQuantity"] = min(
-        values["invoiceQuantity"],
-        open_invoice,
-        values["shippedQuantity"] - values["invoicedQuantity"] + values["shipQuantity"],
     )
+    if quantity < shipped:
+        raise dialog("Quantity must not be less than Quantity Shipped.")
+    if to_ship > quantity - shipped:
+        raise dialog(
+            f"You cannot ship more than {quantity - shipped} units. (Line No. {values['sequence']})"
+        )
+    most = min(quantity - invoiced, shipped - invoiced + to_ship)
+    values["invoiceQuantity"] = sign * min(to_invoice, most)
 
 
 def _line_type(draft: Draft, value: str) -> None:
@@ -325,15 +332,18 @@ def _unit_price(draft: Draft, value: Decimal) -> None:
     _discount_from_percent(draft)
 
 
+def _money(draft: Draft, amount: Decimal) -> Decimal:
+    return amount.quantize(draft.setting.step, rounding=ROUND_HALF_UP)
+
+
 def _full(draft: Draft) -> Decimal:
-    return (draft.values["quantity"] * draft.values["unitPrice"]).quantize(draft.setting.step)
+    return _money(draft, draft.values["quantity"] * draft.values["unitPrice"])
 
 
 def _discount_from_percent(draft: Draft) -> None:
     percent = draft.values["discountPercent"]
     if percent:
-        amount = _full(draft) * percent / _HUNDRED
-        draft.values["discountAmount"] = amount.quantize(draft.setting.step)
+        draft.values["discountAmount"] = _money(draft, _full(draft) * percent / _HUNDRED)
 
 
 def _discount_percent(draft: Draft, value: Decimal) -> None:
@@ -350,7 +360,7 @@ def _discount_amount(draft: Draft, value: Decimal) -> None:
         raise dialog("The value in the Line Discount Amount field must not exceed the line amount.")
     if value and (value < 0) != (full < 0):
         raise dialog("The sign of the Line Discount Amount must equal that of the line amount.")
-    draft.values["discountAmount"] = value.quantize(draft.setting.step)
+    draft.values["discountAmount"] = _money(draft, value)
     draft.values["discountPercent"] = rounded(value / full * _HUNDRED, 5) if full else ZERO
 
 

@@ -159,6 +159,9 @@ def _answer(account: Account, request: Request) -> Response:
         return handler(account, Call(identity, query, request.body, at))
     except Refused as refusal:
         return refusal.response
+    except (TypeError, KeyError, AttributeError):
+        # What the real one says to a body of a shape nobody foresaw (shipstation.md §1.4, B').
+        return failed("Object reference not set to an instance of an object.").response
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Filter, sort and page the lists (shipstation.md §1.5, §2.2, §3.1, §4, §6.3, §7)."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from bcss.sandbox.shipstation.answers import failed, invalid
 from bcss.sandbox.shipstation.tables import Row, Table
 from bcss.sandbox.shipstation.templates import Body
 
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
 MAX_PAGE = 500
 DEFAULT_PAGE = 100
 _HEADERS = {"content-type": "application/json; charset=utf-8"}
@@ -196,7 +198,7 @@ _PAGING = ("page", "pagesize", "sortby", "sortdir")
 
 def _whole(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name) or str(default)
-    if not text.lstrip("-").isdigit():
+    if not _INTEGER.fullmatch(text):
         raise invalid(name, f"The value '{text}' is not valid for Int32.")
     return int(text)
 

@@ -9,6 +9,11 @@ from bcss.sandbox.shipstation.settings import LIST_IDS, LISTS, SWITCHES
 from bcss.sandbox.shipstation.tables import Row
 from bcss.sandbox.shipstation.templates import KINDS, STORE, Body, for_state
 
+# `hooks` is what happened, which a state shows and nobody can load.
+_KNOWN = (
+    *KINDS, *LISTS, *SWITCHES, "switches", "rate_limit", "keys", "poison", "webhooks", "hooks",
+)  # fmt: skip
+
 
 def load(account: Account, data: Mapping[str, Any]) -> None:
     """Add or replace data; raise ValueError for a member that does not exist.
@@ -16,12 +21,12 @@ def load(account: Account, data: Mapping[str, Any]) -> None:
     A whole seed document is accepted as well as its `shipstation` section.
     """
     if isinstance(data.get("shipstation"), Mapping):
-        load(account, data["shipstation"])
+        switches = data.get("switches", {}).get("shipstation", {})
+        load(account, {**data["shipstation"], **switches})
         return
-    known = (*KINDS, *LISTS, *SWITCHES, "switches", "rate_limit", "keys", "poison", "webhooks")
     for name in data:
-        if name not in known:
-            raise ValueError(f"shipstation.{name}: unknown; expected one of {', '.join(known)}")
+        if name not in _KNOWN:
+            raise ValueError(f"shipstation.{name}: unknown; expected one of {', '.join(_KNOWN)}")
     _load_settings(account, data)
     at = account.now()
     for name in LISTS:

@@ -208,7 +208,7 @@ def fill(kind: Kind, raw: Mapping[str, Any]) -> Body:
         if body[name] is not None:
             body[name] = times.read_day(body[name])
     for name in kind.amounts:
-        if isinstance(body[name], float | int):
+        if body[name] is not None:
             body[name] = amount(body[name])
     return body
 

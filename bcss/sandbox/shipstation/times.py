@@ -24,10 +24,13 @@ def parse(text: str, *, fold: int = 0, honour_offset: bool = True) -> datetime:
         raise ValueError(f"not a time: {text!r}")
     day, minute, second, fraction, offset = found.groups()
     clock = f"{minute or '00:00'}{second or ':00'}.{(fraction or '0')[:6]:0<6}"
-    if offset and honour_offset:
-        return datetime.fromisoformat(f"{day}T{clock}{offset.strip()}").astimezone(UTC)
-    naive = datetime.fromisoformat(f"{day}T{clock}")
-    return naive.replace(tzinfo=PACIFIC, fold=fold).astimezone(UTC)
+    try:
+        if offset and honour_offset:
+            return datetime.fromisoformat(f"{day}T{clock}{offset.strip()}").astimezone(UTC)
+        naive = datetime.fromisoformat(f"{day}T{clock}")
+        return naive.replace(tzinfo=PACIFIC, fold=fold).astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"not a time: {text!r}") from None
 
 
 def local(instant: datetime) -> datetime:

@@ -31,6 +31,9 @@ _ADVANCED_READ_ONLY = ("mergedOrSplit", "mergedIds", "parentId")
 _ITEM_READ_ONLY = ("orderItemId", "productId", "createDate", "modifyDate")
 _REQUIRED = ("orderNumber", "orderDate", "orderStatus", "billTo", "shipTo")
 _DATES = ("orderDate", "paymentDate", "shipByDate")
+_SHAPES: dict[str, type] = {
+    "advancedOptions": dict, "tagIds": list, "items": list, "orderKey": str, "orderId": int,
+}  # fmt: skip
 _AMOUNTS = ("amountPaid", "taxAmount", "shippingAmount")
 
 
@@ -84,6 +87,9 @@ def _read(body: Mapping[str, Any], prefix: str) -> Body:
             raise invalid(f"{prefix}.{name}", f"The {name} field is required.")
     if body["orderStatus"] not in ACCEPTED:
         raise invalid(f"{prefix}.orderStatus", f"Error converting value {body['orderStatus']!r}.")
+    for name, shape in _SHAPES.items():
+        if body.get(name) is not None and not isinstance(body[name], shape):
+            raise invalid(f"{prefix}.{name}", "Cannot deserialize the current JSON value.")
     read = {n: v for n, v in body.items() if n in ORDER and n not in _READ_ONLY}
     read["orderNumber"] = str(body["orderNumber"])[:MAX_NUMBER]
     for name in _DATES:
@@ -125,8 +131,6 @@ def _item(raw: object, old: Body, where: str) -> Body:
 def _items(body: Mapping[str, Any], old: list[Body], prefix: str) -> list[Body]:
     """Replace the lines; one that names a known id or line key stays that line (§16.3)."""
     sent = body.get("items") or []
-    if not isinstance(sent, list):
-        raise invalid(f"{prefix}.items", "Cannot deserialize the current JSON object.")
     by_id = {item["orderItemId"]: item for item in old}
     by_key = {item["lineItemKey"]: item for item in old if item["lineItemKey"]}
     items = []
@@ -149,7 +153,11 @@ def _target(account: Account, body: Mapping[str, Any]) -> Row | None:
             raise failed(f"Order {body['orderId']} was not found.")
         return row
     rows = (account.orders.rows.get(one) for one in account.by_key.get(body["orderKey"] or "", ()))
-    live = [row for row in rows if row is not None and not row.hidden]
+    live = [
+        row
+        for row in rows
+        if row is not None and not row.hidden and row.body["orderKey"] == body["orderKey"]
+    ]
     return live[-1] if body["orderKey"] and live else None
 
 

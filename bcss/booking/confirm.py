@@ -1,0 +1,142 @@
+"""Read back what was posted, and prove it (design §4.4.8, §4.5)."""
+
+from collections.abc import Sequence
+
+from bcss.booking.desk import Desk
+from bcss.booking.judge import Nothing, One, Several, check_totals, is_posted, judge
+from bcss.booking.lookup import read_documents
+from bcss.booking.post import refusal
+from bcss.businesscentral.records import Document, DocumentSet
+from bcss.errors import RecordMissing
+from bcss.holds import Verdict, Why
+from bcss.mapping.text import code
+from bcss.money import show
+from bcss.units import State, Unit, entity_of
+
+
+def confirm(desk: Desk, units: Sequence[Unit]) -> list[tuple[Unit, Several]]:
+    """Read the documents of units that were posted or whose posting is in doubt.
+
+    Return those under whose reference more than one document stands.
+    """
+    if not units:
+        return []
+    found = read_documents(desk, units)
+    found += _by_id(desk, units, found)
+    unproven = [unit for unit in units if _needs_proof(unit, found)]
+    drafts = _still_drafts(desk, unproven) if unproven else {}
+    crowded: list[tuple[Unit, Several]] = []
+    with desk.write():
+        for unit in units:
+            mine = [one for one in found if code(one.reference) == unit.reference]
+            match judge(unit, mine):
+                case Nothing():
+                    _vanished(desk, unit)
+                case Verdict() as verdict:
+                    desk.hold(unit, verdict)
+                case Several() as several:
+                    crowded.append((unit, several))
+                case One(document=document):
+                    _one(desk, unit, document, drafts.get(unit.unit_id))
+    return crowded
+
+
+def _needs_proof(unit: Unit, found: Sequence[Document]) -> bool:
+    """Tell whether the number alone does not say that a document was posted."""
+    if unit.kind.is_order:
+        return False
+    document = next((one for one in found if one.id == unit.document_id), None)
+    return document is not None and not is_posted(document, unit)
+
+
+def _still_drafts(desk: Desk, units: Sequence[Unit]) -> dict[int, bool]:
+    """Ask the tracking service, which shows drafts only, about documents with an equal number.
+
+    An absent row proves posting only beside a draft that the same answer shows.
+    """
+    if desk.route != "workflow":
+        return {}
+    control = next(
+        (
+            one.document_id
+            for one in desk.store.units.in_states([State.DRAFTED])
+            if one.document_id and not one.post_attempted and not one.kind.is_order
+        ),
+        None,
+    )
+    rows = desk.bc.read_tracking([unit.document_id for unit in units], control=control)
+    proven = {unit.unit_id: True for unit in units if unit.document_id in rows}
+    if control is not None and control in rows:
+        proven |= {unit.unit_id: False for unit in units if unit.document_id not in rows}
+    return proven
+
+
+def _one(desk: Desk, unit: Unit, document: Document, still_draft: bool | None) -> None:
+    if document.entity is DocumentSet.ORDERS:
+        _unposted(desk, unit, document)
+    elif is_posted(document, unit) or still_draft is False:
+        _posted(desk, unit, document)
+    elif still_draft is None and unit.state is State.POSTED:
+        _posted(desk, unit, document)  # BC said so itself, and its number series may be one
+    else:
+        _unposted(desk, unit, document)
+
+
+def _posted(desk: Desk, unit: Unit, document: Document) -> None:
+    desk.store.units.close_open(unit.unit_id, "done", desk.now())
+    posted = desk.save(
+        unit,
+        state=State.CONFIRMED,
+        document_number=document.number,
+        invoice_id=document.id if document.order_id else "",
+        bc_total=document.total_including_tax,
+        waiting="",
+        sent_at=None,
+    )
+    if not unit.post_attempted:
+        desk.note(posted, "evidence", f"{document.number} was posted by somebody else")
+    verdict = (
+        check_totals(posted.draft, document, Why.POSTED_TOTAL_DIFFERS) if posted.draft else None
+    )
+    if verdict is not None and not unit.approved.startswith("posted:"):
+        desk.hold(posted, verdict)
+        desk.store.stop_store(unit.store_id, verdict.message, unit.unit_id)
+        return
+    total = show(document.total_including_tax, document.currency_code)
+    desk.note(
+        posted,
+        "evidence",
+        f"confirmed {document.number}, {total}",
+        target=document.id,
+        status="confirmed",
+    )
+    desk.report.confirmed += 1
+
+
+def _unposted(desk: Desk, unit: Unit, document: Document) -> None:
+    """Take a draft back that still stands: to be posted again, or held for what BC said."""
+    desk.store.units.close_open(unit.unit_id, "no effect seen", desk.now())
+    back = desk.save(unit, state=State.DRAFTED, document_id=document.id, waiting="", sent_at=None)
+    if unit.waiting.startswith("refused: "):
+        desk.hold(back, refusal(unit.waiting))
+
+
+def _by_id(desk: Desk, units: Sequence[Unit], found: Sequence[Document]) -> list[Document]:
+    """Ask by its id for a document that the list did not show, before saying that it is gone."""
+    ids = {one.id for one in found} | {one.order_id for one in found}
+    lost = [unit for unit in units if unit.document_id not in ids]
+    return [document for unit in lost for document in _get(desk, unit)]
+
+
+def _get(desk: Desk, unit: Unit) -> list[Document]:
+    try:
+        return [desk.bc.get_document(entity_of(unit.kind), unit.document_id)]
+    except RecordMissing:
+        return []
+
+
+def _vanished(desk: Desk, unit: Unit) -> None:
+    desk.hold(
+        unit,
+        Verdict(Why.DRAFT_GONE, f"{unit.draft_number} is in neither drafts nor posted documents."),
+    )

@@ -1,0 +1,101 @@
+"""Decide by one read whether a draft may be posted: the Exactly-One Rule (design §4.4.5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bcss.booking.desk import Desk
+from bcss.booking.judge import Nothing, One, Several, check_draft, judge
+from bcss.booking.lookup import adopt, read_documents
+from bcss.businesscentral.records import Document
+from bcss.holds import Verdict, Why
+from bcss.mapping.text import code
+from bcss.money import show
+from bcss.units import State, Unit, entity_of
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The right to post one document once, as it was read."""
+
+    unit: Unit
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a deciding read has shown for a batch."""
+
+    permits: list[Permit]
+    crowded: list[tuple[Unit, Several]]
+
+
+def decide(desk: Desk, units: Sequence[Unit]) -> Decision:
+    """Read every document under the units' references, and permit what is exactly right.
+
+    The read itself proves that it sees these documents, so it needs no other control: a unit
+    whose document it does not show gets no permit.
+    """
+    found = read_documents(desk, units)
+    decision = Decision([], [])
+    with desk.write():
+        for unit in units:
+            mine = [one for one in found if code(one.reference) == unit.reference]
+            _one(desk, unit, mine, decision)
+    return decision
+
+
+def _one(desk: Desk, unit: Unit, documents: list[Document], decision: Decision) -> None:
+    match judge(unit, documents):
+        case Nothing():
+            _not_shown(desk, unit)
+        case Several() as several:
+            decision.crowded.append((unit, several))
+        case Verdict() as verdict:
+            desk.hold(unit, verdict)
+        case One(document=document, posted=True):
+            adopt(desk, unit, document, posted=True)
+        case One(document=document):
+            _draft(desk, unit, document, decision)
+
+
+def _not_shown(desk: Desk, unit: Unit) -> None:
+    """Hold a draft that is gone: the document itself is asked for by the confirming read."""
+    desk.hold(
+        unit,
+        Verdict(
+            Why.DRAFT_GONE, f"No document under {unit.reference}: {unit.draft_number} is gone."
+        ),
+    )
+
+
+def _draft(desk: Desk, unit: Unit, document: Document, decision: Decision) -> None:
+    if unit.draft is None:
+        return
+    if document.entity is not entity_of(unit.kind) or document.id != unit.document_id:
+        adopt(desk, unit, document, posted=False)
+        return
+    verdict = check_draft(unit.draft, unit, document)
+    if verdict is not None and not _accepted(unit, document):
+        saved = desk.save(unit, bc_total=document.total_including_tax)
+        desk.hold(saved, verdict)
+        return
+    total = show(document.total_including_tax, document.currency_code)
+    checked = desk.save(unit, verified=True, bc_total=document.total_including_tax)
+    desk.note(
+        checked,
+        "evidence",
+        f"exactly one document under {unit.reference}: {document.number}, {total}",
+        target=document.id,
+        status="exactly one",
+    )
+    if checked.kind.posts:
+        decision.permits.append(Permit(checked, document.etag))
+        return
+    done = desk.save(checked, state=State.CONFIRMED)
+    desk.note(done, "decision", f"{document.number} stands as a draft, as configured")
+    desk.report.confirmed += 1
+
+
+def _accepted(unit: Unit, document: Document) -> bool:
+    """Tell whether a person approved exactly this content of the draft."""
+    return unit.approved == f"draft:{document.etag}"

@@ -1,0 +1,194 @@
+"""Look units up in Business Central before anything is created (design §4.4.2).
+
+Orders are read before invoices, since a document moves from the one to the other; every answer
+must show a document that is known to be there, or it decides nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bcss.booking.desk import Desk
+from bcss.booking.judge import Nothing, One, Several, Sighting, judge
+from bcss.businesscentral.records import Answer, Document, DocumentSet
+from bcss.config.schema import DocumentKind
+from bcss.errors import RecordMissing, StopVendor
+from bcss.holds import Verdict, Why
+from bcss.mapping.text import code
+from bcss.units import State, Unit
+
+_CONTROLS = 3
+_ORDER_KINDS = (DocumentKind.SALES_ORDER, DocumentKind.SHIP_AND_INVOICE)
+_INVOICE_KINDS = (DocumentKind.POSTED_INVOICE, DocumentKind.DRAFT_INVOICE)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A unit with what the look-up means for it."""
+
+    unit: Unit
+    sighting: Sighting
+
+
+def look_up(desk: Desk, units: Sequence[Unit]) -> list[Seen]:
+    """Ask both entity sets for every form of every unit's reference, and judge the answers."""
+    terms = sorted({term for unit in units for term in terms_of(unit)})
+    if not terms:
+        return []
+    found = [
+        *read_set(desk, DocumentSet.ORDERS, terms),
+        *read_set(desk, DocumentSet.INVOICES, terms),
+    ]
+    return [Seen(unit, _judge(desk, unit, found)) for unit in units]
+
+
+def terms_of(unit: Unit) -> list[str]:
+    """Return the references to ask for: both forms, and the order number a clerk would type."""
+    number = code(unit.order_number)[:35]
+    return [term for term in dict.fromkeys((unit.reference, unit.other_reference, number)) if term]
+
+
+def _judge(desk: Desk, unit: Unit, found: Sequence[Document]) -> Sighting:
+    wanted = set(terms_of(unit))
+    mine = [one for one in found if code(one.reference) in wanted]
+    owned = [
+        one.id
+        for one in mine
+        if (owner := desk.store.units.owner_of(one.id)) and owner.unit_id != unit.unit_id
+    ]
+    return judge(unit, mine, owned)
+
+
+def read_set(desk: Desk, entity: DocumentSet, terms: Sequence[str]) -> list[Document]:
+    """Read one entity set with a positive control; raise StopVendor when rows are hidden."""
+    for _ in range(_CONTROLS):
+        control = _control(desk, entity)
+        answers = desk.bc.find_documents(entity, terms, control.reference if control else None)
+        if control is None:
+            desk.report.waived.add(str(entity))
+            return _documents(answers)
+        if all(answer.control_seen for answer in answers):
+            return _documents(answers)
+        if not _really_gone(desk, entity, control):
+            break
+    raise StopVendor(
+        f"Business Central hides documents of ours in {entity}: a look-up proves nothing.",
+        hint="Give the app's permission sets read access without security filters; bcss check.",
+        vendor="business_central",
+    )
+
+
+def read_documents(desk: Desk, units: Sequence[Unit]) -> list[Document]:
+    """Read every document under the references of units that have one already.
+
+    The documents themselves are the positive control: one that is not shown decides nothing.
+    """
+    references = sorted({unit.reference for unit in units})
+    sets = [DocumentSet.INVOICES]
+    if any(unit.kind.is_order for unit in units):
+        sets.insert(0, DocumentSet.ORDERS)
+    return [
+        document
+        for entity in sets
+        for document in _documents(desk.bc.find_documents(entity, references))
+    ]
+
+
+def _documents(answers: Sequence[Answer]) -> list[Document]:
+    return [document for answer in answers for document in answer.documents]
+
+
+def _control(desk: Desk, entity: DocumentSet) -> Unit | None:
+    """Return the unit whose document was last confirmed present in this entity set."""
+    units = desk.store.units
+    if entity is DocumentSet.ORDERS:
+        return units.control(_ORDER_KINDS[:1], (State.CONFIRMED,)) or units.control(
+            _ORDER_KINDS, (State.DRAFTED,)
+        )
+    posted = (DocumentKind.POSTED_INVOICE, DocumentKind.SHIP_AND_INVOICE)
+    return units.control(posted, (State.CONFIRMED,)) or units.control(
+        _INVOICE_KINDS, (State.DRAFTED, State.CONFIRMED)
+    )
+
+
+def _really_gone(desk: Desk, entity: DocumentSet, control: Unit) -> bool:
+    """Tell a control that a person deleted or posted from one that is hidden from us.
+
+    Only an unposted document can go; its unit is held, and another control is asked.
+    """
+    if control.state is State.CONFIRMED and control.post_attempted:
+        return False
+    try:
+        desk.bc.get_document(entity, control.document_id)
+    except RecordMissing:
+        with desk.write():
+            desk.hold(
+                control,
+                Verdict(
+                    Why.DRAFT_GONE,
+                    f"{control.draft_number or control.document_id} is gone from {entity}.",
+                ),
+            )
+        return True
+    return False
+
+
+def apply(desk: Desk, seen: Sequence[Seen]) -> tuple[list[Unit], list[tuple[Unit, Several]]]:
+    """Record what the look-up showed.
+
+    Return the units that may be created, and those with documents to clear away first.
+    """
+    free: list[Unit] = []
+    crowded: list[tuple[Unit, Several]] = []
+    with desk.write():
+        for one in seen:
+            match one.sighting:
+                case Nothing():
+                    free += _free(desk, one.unit)
+                case One(document=document, posted=posted):
+                    adopt(desk, one.unit, document, posted=posted)
+                case Several() as several:
+                    crowded.append((one.unit, several))
+                case Verdict() as verdict:
+                    desk.hold(one.unit, verdict)
+    return free, crowded
+
+
+def _free(desk: Desk, unit: Unit) -> list[Unit]:
+    """Let a unit be created, unless an earlier create may still land (§4.4.3)."""
+    in_doubt = unit.state is State.CREATE_INTENT and unit.sent_at is not None
+    if in_doubt and unit.sent_at is not None and desk.now() < unit.sent_at + desk.settle:
+        if unit.waiting != "settle":
+            desk.save(unit, waiting="settle", waiting_since=desk.now())
+        return []
+    if in_doubt:
+        desk.store.units.close_open(unit.unit_id, "never landed", desk.now())
+    return [unit]
+
+
+def adopt(desk: Desk, unit: Unit, document: Document, *, posted: bool) -> Unit:
+    """Take a document as the unit's own, inside the caller's transaction.
+
+    What it holds is unknown, so it goes through Track, which renews whatever differs.
+    """
+    desk.store.units.close_open(unit.unit_id, "landed", desk.now())
+    desk.report.adopted += 1
+    state = State.POSTED if posted else State.DRAFTED
+    saved = desk.save(
+        unit,
+        state=state,
+        document_id=document.order_id or document.id,
+        invoice_id=document.id if document.order_id else "",
+        draft_number=unit.draft_number if posted else document.number,
+        tracked_hash="",
+        sent_at=None,
+        waiting="",
+        waiting_since=None,
+    )
+    desk.note(
+        saved,
+        "evidence",
+        f"found {document.entity} {document.number} under {document.reference}",
+        target=document.id,
+        status="adopted",
+    )
+    return saved

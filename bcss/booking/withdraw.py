@@ -1,0 +1,130 @@
+"""Take back drafts that must not be posted: surplus ones, changed and cancelled orders' (§4.5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bcss.booking.body import differences
+from bcss.booking.calls import Outcome
+from bcss.booking.desk import Desk
+from bcss.booking.judge import Several, is_posted, may_delete
+from bcss.booking.lookup import adopt
+from bcss.businesscentral.records import Document
+from bcss.errors import BcssError, RecordChanged, RecordMissing, RecordRefused
+from bcss.holds import Verdict, Why
+from bcss.units import State, Unit, entity_of
+
+REPLACE = "replace"
+CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class _Removal:
+    unit: Unit
+    document: Document
+    then: State | None  # the unit's state afterwards, None when it keeps another document
+    reason: str
+
+
+def clear(desk: Desk, crowded: Sequence[tuple[Unit, Several]]) -> None:
+    """Keep one document of each crowded unit and delete the others; nothing is posted now."""
+    removals: list[_Removal] = []
+    with desk.write():
+        for unit, several in crowded:
+            if is_posted(several.keep, unit) or unit.document_id != several.keep.id:
+                kept = adopt(desk, unit, several.keep, posted=is_posted(several.keep, unit))
+            else:
+                kept = unit
+            removals += [_Removal(kept, document, None, "surplus") for document in several.surplus]
+    _remove(desk, removals)
+
+
+def withdraw(desk: Desk, units: Sequence[Unit]) -> None:
+    """Delete the drafts of units whose order changed or was cancelled before any posting."""
+    removals: list[_Removal] = []
+    for unit in units:
+        try:
+            document = desk.bc.get_document(entity_of(unit.kind), unit.document_id)
+        except RecordMissing:
+            with desk.write():
+                _gone(desk, unit)
+            continue
+        objection = _objection(unit, document)
+        if objection is not None:
+            with desk.write():
+                desk.hold(unit, objection)
+            continue
+        then = State.SEEN if unit.waiting == REPLACE else State.DROPPED
+        removals.append(_Removal(unit, document, then, unit.waiting))
+    _remove(desk, removals)
+
+
+def _objection(unit: Unit, document: Document) -> Verdict | None:
+    """Say why a draft must stay: a posting was tried, or a person has worked on it."""
+    if unit.post_attempted or not may_delete(document, unit):
+        return Verdict(
+            Why.DRAFT_AFTER_FAILED_POST,
+            f"{document.number} cannot be taken back: it was posted, or a posting was tried.",
+        )
+    edited = differences(unit.draft, unit, document) if unit.draft and unit.verified else []
+    if edited:
+        return Verdict(Why.BC_DRAFT_EDITED, f"{document.number}: " + "; ".join(edited[:6]))
+    return None
+
+
+def _remove(desk: Desk, removals: Sequence[_Removal]) -> None:
+    def prepare(job: _Removal) -> int | None:
+        return desk.intend(job.unit, "delete", job.document.id)
+
+    def send(job: _Removal, _intent: int) -> None:
+        desk.bc.delete_document(job.document.entity, job.document.id, job.document.etag)
+
+    def finish(job: _Removal, intent_id: int, outcome: Outcome[None]) -> bool:
+        if outcome.error is None:
+            desk.settle_intent(
+                job.unit, intent_id, "done", f"deleted draft {job.document.number}: {job.reason}"
+            )
+            if job.then is not None:
+                _leave(desk, job.unit, job.then, job.reason)
+            return True
+        return _kept(desk, job, intent_id, outcome.error)
+
+    desk.send(removals, prepare=prepare, send=send, finish=finish)
+
+
+def _kept(desk: Desk, job: _Removal, intent_id: int, error: BcssError) -> bool:
+    if isinstance(error, RecordChanged):
+        desk.settle_intent(job.unit, intent_id, "stale", error.message)
+        return True
+    if isinstance(error, RecordRefused):
+        desk.settle_intent(job.unit, intent_id, "refused", error.message)
+        desk.hold(job.unit, Verdict(Why.REFUSED_BY_BC, error.message))
+        return True
+    desk.note(job.unit, "outcome", error.message, status="in doubt")
+    return not desk.stops(error)
+
+
+def _leave(desk: Desk, unit: Unit, then: State, reason: str) -> None:
+    desk.report.dropped += then is State.DROPPED
+    desk.save(
+        unit,
+        state=then,
+        document_id="",
+        draft_number="",
+        verified=False,
+        tracked_hash="",
+        waiting="cancelled" if reason == CANCEL else "",
+        waiting_since=None,
+    )
+    if then is State.SEEN:
+        desk.store.orders.mark_dirty(desk.store.units.members(unit.unit_id))
+
+
+def _gone(desk: Desk, unit: Unit) -> None:
+    """Treat a draft that is not there any more: fine for a cancelled order, doubtful else."""
+    desk.store.units.close_open(unit.unit_id, "gone", desk.now())
+    intents = desk.store.units.intents(unit.unit_id)
+    ours = any(one.step == "delete" and one.document_id == unit.document_id for one in intents)
+    if unit.waiting == CANCEL or ours:
+        _leave(desk, unit, State.DROPPED if unit.waiting == CANCEL else State.SEEN, unit.waiting)
+        return
+    desk.hold(unit, Verdict(Why.DRAFT_GONE, f"Draft {unit.draft_number} was deleted by somebody."))
