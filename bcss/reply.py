@@ -24,8 +24,7 @@ MAX_VENDOR_TEXT = 300
 _WHOLE_TEXT = 1200  # what a vendor's own reader may look through before the message is cut
 _COUNT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 _NOT_READ: Any = object()
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
-_SECRET = re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9+/._~=-]{8,}")
+_SECRET = re.compile(r"(?i)\b(bearer|basic)\s+(?=\S*[0-9=])[a-z0-9+/._~=-]{12,}")
 _NAMES = {
     "bc": "Business Central",
     "business-central": "Business Central",
@@ -108,8 +107,10 @@ def vendor_name(vendor: str) -> str:
 
 def clean(text: object, limit: int = MAX_VENDOR_TEXT) -> str:
     """Make a vendor's text fit for a message: one line, bounded, without control characters."""
-    line = _SECRET.sub(r"\1 …", _CONTROL.sub(" ", str(text)[: limit * 4])).strip()
-    line = " ".join(line.split())
+    raw = str(text)[: limit * 4]
+    if not raw.isprintable():
+        raw = "".join(char if char.isprintable() else " " for char in raw)
+    line = " ".join(_SECRET.sub(r"\1 …", raw).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

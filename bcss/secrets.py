@@ -248,14 +248,14 @@ def _from_keyring(ref: SecretRef) -> _Found:
     try:
         backend = _backend()
         value = _ask(lambda: backend.get_password(_service(ref), _user(ref)))
-        tried = f"keyring {_kind(backend)} has no entry"
+        tried, how = f"keyring {_kind(backend)} has no entry", ""
         if value is not None:
             return _Found(_checked(ref, value), f"keyring {_kind(backend)}")
     except _NoKeyring as reason:
-        tried = f"keyring ({reason})"
+        tried, how = f"keyring ({reason})", " --vault"
     beside = f"vault ({ref.vault} {'has no entry' if _has_vault(ref) else 'does not exist'})"
     raise _missing(
-        ref, f"tried {tried}, {beside}", f"Run as the same user: bcss auth set {ref.slot}"
+        ref, f"tried {tried}, {beside}", f"Run as the same user: bcss auth set {ref.slot}{how}"
     )
 
 

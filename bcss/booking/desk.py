@@ -61,6 +61,7 @@ class Report:
     dropped: int = 0
     notes: list[str] = field(default_factory=list)
     errors: list[BcssError] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     limited: bool = False
     waived: set[str] = field(default_factory=set)
 
@@ -76,6 +77,7 @@ class Desk:
     route: Literal["workflow", "comment"]
     fresh: Callable[[], bool]
     is_fresh: Callable[[], bool]
+    lock: Callable[[], AbstractContextManager[None]]
     limits: Limits = field(default_factory=Limits)
     report: Report = field(default_factory=Report)
     width: int = 3

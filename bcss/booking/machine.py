@@ -19,6 +19,7 @@ from bcss.units import State, Unit
 
 # Passes within one run: a second look at what was in doubt, a third after clearing up.
 _PASSES = 3
+_UNBORN = (State.READY, State.CREATE_INTENT)
 
 
 def make_drafts(desk: Desk) -> None:
@@ -33,9 +34,11 @@ def make_drafts(desk: Desk) -> None:
         for batch in _batches(units):
             if desk.report.errors or desk.out_of_time():
                 return
-            free, crowded = apply(desk, look_up(desk, batch))
-            create(desk, free)
-            clear(desk, crowded)
+            with desk.lock():
+                current = [unit for unit in _again(desk, batch) if unit.state in _UNBORN]
+                free, crowded = apply(desk, look_up(desk, current))
+                create(desk, free)
+                clear(desk, crowded)
             done |= {(unit.unit_id, unit.attempt) for unit in batch}
     if any(unit.sent_at and unit.sent_at >= begun for unit in _to_create(desk)):
         desk.report.notes.append("Some creates are in doubt; the next run looks for them again.")
@@ -43,11 +46,14 @@ def make_drafts(desk: Desk) -> None:
 
 def _take_back(desk: Desk) -> None:
     units = desk.chosen(desk.store.units.in_states([State.DRAFTED]))
-    withdraw(desk, [unit for unit in units if unit.waiting in (REPLACE, CANCEL)])
+    leaving = [unit for unit in units if unit.waiting in (REPLACE, CANCEL)]
+    if leaving:
+        with desk.lock():
+            withdraw(desk, _again(desk, leaving))
 
 
 def _to_create(desk: Desk) -> list[Unit]:
-    return desk.chosen(desk.store.units.in_states([State.READY, State.CREATE_INTENT]))
+    return desk.chosen(desk.store.units.in_states(_UNBORN))
 
 
 def post_ready(desk: Desk) -> None:
@@ -63,7 +69,8 @@ def post_ready(desk: Desk) -> None:
         for batch in _batches(before):
             if desk.report.errors or desk.out_of_time():
                 return
-            _post_batch(desk, batch)
+            with desk.lock():
+                _post_batch(desk, _again(desk, batch))
         if _to_post(desk) == before:
             break
     if desk.report.limited:
@@ -84,7 +91,8 @@ def _to_post(desk: Desk) -> list[Unit]:
 
 
 def _post_batch(desk: Desk, batch: Sequence[Unit]) -> None:
-    track(desk, [unit for unit in batch if unit.tracked_hash != unit.track_hash])
+    drafted = [unit for unit in batch if unit.state is State.DRAFTED and not unit.waiting]
+    track(desk, [unit for unit in drafted if unit.tracked_hash != unit.track_hash])
     if not desk.fresh():
         return
     ready = [unit for unit in _again(desk, batch) if _is_tracked(unit)]
@@ -128,7 +136,8 @@ def _confirm_open(desk: Desk) -> None:
     """Read back what stands between a post and its confirmation."""
     units = desk.chosen(desk.store.units.in_states([State.POST_INTENT, State.POSTED]))
     for batch in _batches(units):
-        _confirm(desk, batch)
+        with desk.lock():
+            _confirm(desk, [unit for unit in _again(desk, batch) if _is_posting(unit)])
 
 
 def _confirm(desk: Desk, units: Sequence[Unit]) -> None:

@@ -5,6 +5,7 @@ twice; what a field's type cannot say (lengths, addresses, references) stands in
 """
 
 import difflib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import date, timedelta
@@ -30,6 +31,10 @@ from pydantic import (
 from pydantic import Field as ModelField
 
 from bcss.config import schema, values
+
+# pydantic would search every installed package for plugins of its own, which costs start-up time
+# and runs code that has no business near the configuration.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 Place = tuple[str | int, ...]
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}"
@@ -150,7 +155,9 @@ def _model(cls: type, place: tuple[str, ...]) -> type[BaseModel]:
         members[name] = (kind, ModelField(alias=key, **_default(cls, member, hints[name])))
     known = tuple(_FILE_NAMES.get((cls, name), name) for name in own)
     _KEYS[place] = (*_KEYS.get(place, ()), *known)
-    return create_model(cls.__name__, __config__=ConfigDict(extra="forbid"), **members)
+    return create_model(
+        cls.__name__, __config__=ConfigDict(extra="forbid", defer_build=True), **members
+    )
 
 
 def _default(cls: type, member: "Field[Any]", hint: Any) -> dict[str, Any]:

@@ -177,7 +177,6 @@ class _Walk:
     limit: int = PAGE_SIZE  # the most the server has been seen to give
     behind: int = 0
     low: int = 0  # the first row after the last gap
-    fence: datetime | None = None  # asking from here or earlier would meet that gap again
     suspect: int = 0  # among so many rows ahead one spoils the page
     last: str = ""  # label of the row before `behind`, to see whether rows have moved
     trail: str = ""  # the same, but kept across restarts
@@ -294,26 +293,29 @@ class _Walk:
             self.last = rows[-1].label if rows else ""
 
     def _restart(self, rows: list[Row], count: int) -> bool:
-        """Ask from the last time seen, less a second, where that saves reading much again."""
+        """Ask from the last time seen, less a second, unless that brings mostly the same rows.
+
+        It follows that a row of this page lies before the new bound, and with it any gap.
+        """
         last = next((row.time for row in reversed(rows) if row.time), None)
         if last is None or not self.source.since:
             return False
         ask = ask_since(last.earliest - _SECOND)
-        if ask.instant <= self.ask.instant or (self.fence and ask.instant <= self.fence):
+        if ask.instant <= self.ask.instant:
             return False
         again = sum(row.time is None or row.time.latest >= ask.instant for row in rows)
         if again * 2 > count:
             return False
         self.ask, self.behind, self.low = ask, 0, 0
-        self.last, self.fence = "", None
+        self.last = ""
         self.seen = {label: time for label, time in self.seen.items() if time >= ask.instant}
         return True
 
     def _step_over(self, error: UpstreamError) -> tuple[Gap, ...]:
         """Pass the record at `behind`, once it is certain that it and nothing else is at fault.
 
-        Rows behind it must be readable, it must fail again after that, and the row before it
-        must not have moved; otherwise nothing is passed. Raise `error` when nothing is readable.
+        A row behind it must be readable, and it must fail again after that; otherwise nothing is
+        passed. Raise `error` when nothing is readable.
         """
         bad = self.behind
         end, page = self._readable_after(bad, error)
@@ -326,12 +328,8 @@ class _Walk:
         if end == bad:
             self._count_trouble()
             return ()
-        if not self._still_last(bad):
-            self._rewind()
-            return ()
         before = self.trail or self._row_before()
         after = next((self._row(row) for row in page.rows if row is not None), None)
-        self.fence = after.time.latest if after and after.time else _NEVER
         self.behind = self.low = end
         self.last = ""
         label = after.label if after else ""
@@ -343,13 +341,6 @@ class _Walk:
             if page is not None:
                 return position, page
         raise error
-
-    def _still_last(self, bad: int) -> bool:
-        if bad <= self.low or not self.last:
-            return True
-        page = self._single(bad - 1)
-        rows = [self._row(row) for row in page.rows if row is not None] if page else []
-        return bool(rows) and rows[0].label == self.last
 
     def _row_before(self) -> str:
         """Name the row before the first one asked for, so that a gap there is named alike later."""

@@ -126,7 +126,7 @@ def test_cron_without_anything_is_told_what_to_do(tmp_path: Path) -> None:
     assert "no credential shipstation.api_key for acme" in said
     assert "no session bus: this looks like cron" in said
     assert "acme.db.vault does not exist" in said
-    assert "bcss auth set shipstation.api_key" in said
+    assert "bcss auth set shipstation.api_key --vault" in said
 
 
 def test_the_vault_keeps_a_secret_sealed(tmp_path: Path) -> None:

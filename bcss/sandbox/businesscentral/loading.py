@@ -27,7 +27,7 @@ from bcss.sandbox.businesscentral.bodies import blank, convert
 from bcss.sandbox.businesscentral.books import SWITCHES, Books, Identity, TaxGroup
 from bcss.sandbox.businesscentral.defaults import DEFAULTS
 from bcss.sandbox.businesscentral.errors import bad_request
-from bcss.sandbox.businesscentral.rows import NO_GUID, Row, Table, changed, encode
+from bcss.sandbox.businesscentral.rows import NO_GUID, Document, Row, Table, changed, encode
 from bcss.sandbox.businesscentral.schema import (
     ACCOUNTS,
     COMPANY_INFORMATION,
@@ -261,7 +261,7 @@ def state(books: Books) -> dict[str, Any]:
     }
 
 
-def _document(document: documents.Document) -> dict[str, Any]:
+def _document(document: Document) -> dict[str, Any]:
     return {
         **plain(document.values),
         "lines": [plain(line.values) for line in document.lines],

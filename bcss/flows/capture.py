@@ -1,0 +1,228 @@
+"""Capture all ShipStation streams: read, store, and only then move the watermark (§4.6)."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bcss.clock import near_fall_back
+from bcss.errors import RecordMissing
+from bcss.flows.connection import Connection
+from bcss.holds import Verdict, Why
+from bcss.shipstation import streams
+from bcss.shipstation.records import Order, Shipment
+from bcss.store.captured import Watermark
+from bcss.store.queue import About
+from bcss.store.trail import Event
+
+OVERLAP = timedelta(hours=2)
+REPOLL_OVERLAP = timedelta(seconds=60)
+_LONG_AGO = datetime(2010, 1, 1, tzinfo=UTC)
+_OPEN_STATUSES = ("awaiting_shipment", "on_hold")
+_FETCHES = 50
+_LISTED = "listed_stores"
+
+
+def capture(conn: Connection) -> bool:
+    """Poll every stream unless this run has done so within five minutes; return whether it did.
+
+    Raise UpstreamError when ShipStation cannot be read; what was stored until then stays.
+    """
+    if conn.is_fresh():
+        return False
+    begun = conn.clock.monotonic()
+    _note_listing(conn)
+    first = conn.store.orders.watermark(streams.ORDERS) is None
+    _orders(conn)
+    _shipments(conn)
+    _fulfillments(conn)
+    if first:
+        _open_orders(conn)
+    _fetch_wanted(conn)
+    _reread_fulfillments(conn)
+    _hold_unlisted(conn)
+    conn.polled_at = begun
+    conn.polls += 1
+    return True
+
+
+def _since(conn: Connection, stream: str) -> datetime:
+    mark = conn.store.orders.watermark(stream)
+    if mark is None:
+        return conn.start()
+    if conn.polls:
+        overlap = OVERLAP if near_fall_back(mark.polled_from) else REPOLL_OVERLAP
+        return mark.polled_from - overlap
+    return min(mark.reached, mark.polled_from) - OVERLAP
+
+
+def _orders(conn: Connection) -> None:
+    poll = streams.read_orders(conn.shipstation, conn.clock, _since(conn, streams.ORDERS))
+    _drain(conn, streams.ORDERS, poll)
+
+
+def _shipments(conn: Connection) -> None:
+    since = _since(conn, streams.SHIPMENTS)
+    voids_since = _since(conn, streams.VOIDS)
+    poll = streams.read_shipments(conn.shipstation, conn.clock, since)
+    _drain(conn, streams.SHIPMENTS, poll)
+    voids = streams.read_voids(conn.shipstation, conn.clock, voids_since, poll.started)
+    _drain(conn, streams.VOIDS, voids, until=poll.started)
+
+
+def _fulfillments(conn: Connection) -> None:
+    since = _since(conn, streams.FULFILLMENTS)
+    poll = streams.read_fulfillments(conn.shipstation, conn.clock, since)
+    _drain(conn, streams.FULFILLMENTS, poll)
+
+
+def _open_orders(conn: Connection) -> None:
+    """List open orders once, those that have not changed since `orders.start` included."""
+    for status in _OPEN_STATUSES:
+        poll = streams.read_orders(conn.shipstation, conn.clock, _LONG_AGO, status=status)
+        for batch in poll:
+            with conn.store.write():
+                keep_batch(conn, batch)
+
+
+def _drain(
+    conn: Connection, stream: str, poll: streams.Poll, *, until: datetime | None = None
+) -> None:
+    """Store a poll batch by batch; the watermark follows what is durable, never runs ahead."""
+    started = until or poll.started
+    for batch in poll:
+        with conn.store.write():
+            keep_batch(conn, batch)
+            mark = conn.store.orders.watermark(stream)
+            if batch.reached is not None and mark is not None:
+                reached = min(batch.reached, started)
+                conn.store.orders.move_watermark(
+                    Watermark(stream, reached, mark.polled_from, mark.completed)
+                )
+    with conn.store.write():
+        conn.store.orders.move_watermark(Watermark(stream, started, started, conn.now()))
+
+
+def keep_batch(conn: Connection, batch: streams.Batch) -> None:
+    """Store what one request brought, inside the caller's transaction."""
+    now = conn.now()
+    for one in batch.captured:
+        if isinstance(one.record, Order):
+            keep_order(conn, one.record, one.raw)
+        else:
+            kind = "shipments" if isinstance(one.record, Shipment) else "fulfillments"
+            if conn.store.orders.keep_evidence(one.record, now):
+                _readable_again(conn, f"record:{kind}:{one.raw.get(kind[:-1] + 'Id')}")
+    for bad in batch.unreadable:
+        _hold_unreadable(conn, bad)
+
+
+def keep_order(conn: Connection, order: Order, raw: Mapping[str, Any]) -> None:
+    """Store an order whole when its store is booked, else by id, number and store only."""
+    orders = conn.store.orders
+    if order.store_id is None:
+        _hold_unreadable(conn, _without_store(order, raw))
+        return
+    booked = order.store_id in conn.booked_stores()
+    if booked or orders.related(order.order_id) is not None:
+        if orders.keep_order(order, raw, conn.now()):
+            _readable_again(conn, f"record:orders:{order.order_id}")
+    else:
+        orders.keep_stranger(order)
+
+
+def _without_store(order: Order, raw: object) -> streams.Unreadable:
+    return streams.Unreadable(
+        streams.ORDERS, str(order.order_id), "", "advancedOptions.storeId", "no store", raw
+    )
+
+
+def _hold_unreadable(conn: Connection, bad: streams.Unreadable) -> None:
+    name = "shipments" if bad.stream == streams.VOIDS else bad.stream
+    identity = bad.identity or bad.neighbours
+    conn.store.orders.step_over(name, identity)
+    number = bad.raw.get("orderNumber") if isinstance(bad.raw, dict) else None
+    kind = name[:-1]
+    conn.store.holds.put(
+        About(
+            subject=f"record:{name}:{identity}",
+            order_number=str(number or "")[:50],
+            order_id=int(identity) if name == "orders" and identity.isdigit() else None,
+        ),
+        Verdict(
+            Why.UNREADABLE_RECORD, f"{kind} {identity} of ShipStation: {bad.field}: {bad.problem}"
+        ),
+        conn.now(),
+    )
+
+
+def _readable_again(conn: Connection, subject: str) -> None:
+    conn.store.holds.close(subject, conn.now(), by="bcss", note="readable now")
+
+
+def _note_listing(conn: Connection) -> None:
+    """Read orders again from `orders.start` once a store is booked that was not before."""
+    listed = ",".join(str(one) for one in sorted(conn.booked_stores()))
+    known = conn.store.meta(_LISTED)
+    if listed == known:
+        return
+    newly = set(listed.split(",")) - set(known.split(","))
+    with conn.store.write():
+        if newly and known:
+            conn.store.orders.forget_watermark(streams.ORDERS)
+        conn.store.set_meta(_LISTED, listed)
+
+
+def _hold_unlisted(conn: Connection) -> None:
+    """Hold each store that is not listed once, however many orders it has."""
+    now = conn.now()
+    listed = conn.config.orders.stores
+    strangers = conn.store.orders.strangers(())
+    with conn.store.write():
+        for store_id, count in strangers:
+            subject = f"store:{store_id}"
+            if store_id in listed:
+                conn.store.holds.close(subject, now, by="bcss", note="listed now")
+                continue
+            text = f"{count} order(s) of ShipStation store {store_id}, which the config lacks."
+            conn.store.holds.put(
+                About(subject=subject, store_id=store_id), Verdict(Why.UNKNOWN_STORE, text), now
+            )
+
+
+def _fetch_wanted(conn: Connection) -> None:
+    """Fetch the orders that evidence names and that no poll has brought."""
+    fetch_orders(conn, conn.store.orders.wanted()[:_FETCHES])
+
+
+def fetch_orders(conn: Connection, order_ids: Iterable[int]) -> None:
+    """Fetch orders one by one; one that ShipStation does not have is noted as gone."""
+    for order_id in order_ids:
+        try:
+            order, raw = conn.shipstation.get_order(order_id)
+        except RecordMissing:
+            with conn.store.write():
+                conn.store.orders.mark_gone(order_id)
+                conn.store.orders.give_up(order_id)
+                text = f"ShipStation has no order {order_id}"
+                event = Event("event", "orders", f"order:{order_id}", text, status="gone")
+                conn.store.trail.add(conn.now(), event)
+            continue
+        with conn.store.write():
+            keep_order(conn, order, raw)
+            conn.store.orders.give_up(order_id)
+
+
+def _reread_fulfillments(conn: Connection) -> None:
+    """Ask again for the fulfillments of changed orders, since their voids have no stream."""
+    orders = conn.store.orders
+    doubtful = [
+        order_id
+        for order_id in orders.dirty()
+        if any(not one.voided for one in orders.evidence_of([order_id]).fulfillments)
+        and (order := orders.order(order_id)) is not None
+        and order.status != "shipped"
+    ]
+    for order_id in doubtful[:_FETCHES]:
+        page = conn.shipstation.fulfillments_page(orderId=order_id)
+        with conn.store.write():
+            keep_batch(conn, streams.capture(streams.FULFILLMENTS, list(page.rows)))

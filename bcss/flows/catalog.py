@@ -1,0 +1,98 @@
+"""Refresh the cache of Business Central's master data (design §4.5)."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from bcss.businesscentral.records import Item, ItemDetail
+from bcss.clock import iso, parse_utc
+from bcss.config.schema import MatchCustomer, StoreRule
+from bcss.flows.connection import Connection
+
+# BC shows rows when they are committed, stamped with when they were written (BC §5.5).
+OVERLAP = timedelta(minutes=30)
+_DAILY = timedelta(hours=24)
+_LOOKUPS = 20
+
+
+def refresh(conn: Connection) -> list[str]:
+    """Read what changed since the last refresh, once a run; return the item numbers changed."""
+    if conn.refreshed:
+        return []
+    changed = _items(conn)
+    if conn.config.customers.ship_to != "none" or _matches_customers(conn):
+        _customers(conn)
+    if _due(conn, "bc:daily"):
+        _places(conn)
+    conn.refreshed = True
+    return changed
+
+
+def _items(conn: Connection) -> list[str]:
+    begun = conn.now()
+    items = list(conn.bc.items(_since(conn, "bc:items")))
+    if items:
+        details = conn.bc.workflow_items([item.number for item in items])
+        items = [_with_details(item, details.get(item.number)) for item in items]
+    with conn.store.write():
+        changed = conn.store.cache.keep_items(items)
+        newest = max((item.last_modified for item in items), default=None)
+        _mark(conn, "bc:items", newest, begun)
+    return changed
+
+
+def _with_details(item: Item, detail: ItemDetail | None) -> Item:
+    """Add what only the page service knows; an item without it keeps its blanks."""
+    return item if detail is None else replace(item, **detail._asdict())
+
+
+def _customers(conn: Connection) -> None:
+    begun = conn.now()
+    customers = list(conn.bc.customers(_since(conn, "bc:customers")))
+    newest = max((one.last_modified for one in customers), default=None)
+    with conn.store.write():
+        conn.store.cache.keep_customers(customers)
+        _mark(conn, "bc:customers", newest, begun)
+
+
+def _places(conn: Connection) -> None:
+    variants = list(conn.bc.item_variants(None))
+    locations = list(conn.bc.locations())
+    countries = conn.bc.countries()
+    with conn.store.write():
+        conn.store.cache.keep_variants(variants)
+        conn.store.cache.keep_places(locations, countries)
+        conn.store.set_meta("bc:daily", iso(conn.now()))
+
+
+def look_up(conn: Connection, numbers: Iterable[str]) -> bool:
+    """Ask freshly for items that the cache lacks, bounded; return whether any was found."""
+    found = []
+    for number in list(dict.fromkeys(numbers))[:_LOOKUPS]:
+        item = conn.bc.find_item(number)
+        found += [item] if item is not None else []
+    if found:
+        with conn.store.write():
+            conn.store.cache.keep_items(found)
+    return bool(found)
+
+
+def _since(conn: Connection, key: str) -> datetime | None:
+    text = conn.store.meta(key)
+    return parse_utc(text) - OVERLAP if text else None
+
+
+def _mark(conn: Connection, key: str, newest: datetime | None, begun: datetime) -> None:
+    """Move a watermark to the newest stamp seen, never past the start of the reading."""
+    if newest is not None:
+        conn.store.set_meta(key, iso(min(newest, begun)))
+
+
+def _due(conn: Connection, key: str) -> bool:
+    text = conn.store.meta(key)
+    return not text or conn.now() - parse_utc(text) >= _DAILY
+
+
+def _matches_customers(conn: Connection) -> bool:
+    rules = conn.config.orders.stores.values()
+    return any(isinstance(r, StoreRule) and isinstance(r.customer, MatchCustomer) for r in rules)

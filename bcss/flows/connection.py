@@ -1,0 +1,94 @@
+"""What every flow works with: the configuration, the store, and the two clients, made late."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from bcss.booking.desk import Limits, Report
+from bcss.businesscentral.client import BusinessCentralClient
+from bcss.clock import Clock, start_of_day
+from bcss.config.schema import Config, Ignored, StoreRule
+from bcss.mapping.document import Rules
+from bcss.shipstation.client import ShipStationClient
+from bcss.store.db import Store
+
+FRESH = timedelta(minutes=5)
+NO_START = timedelta(days=35)
+
+
+@dataclass(slots=True)
+class Connection:
+    """One company and one account, with what this run has learnt of them.
+
+    The clients are made when a flow first asks, so that a run without Business Central work
+    never signs in there.
+    """
+
+    config: Config
+    store: Store
+    clock: Clock
+    make_bc: Callable[[], BusinessCentralClient]
+    make_shipstation: Callable[[], ShipStationClient]
+    limits: Limits = field(default_factory=Limits)
+    report: Report = field(default_factory=Report)
+    width: int = 3
+    dry_run: bool = False
+    requests: Callable[[], Mapping[str, int]] = dict
+    polls: int = 0
+    polled_at: float | None = None
+    refreshed: bool = False
+    _bc: BusinessCentralClient | None = None
+    _shipstation: ShipStationClient | None = None
+
+    @property
+    def bc(self) -> BusinessCentralClient:
+        """Return the client of Business Central."""
+        if self._bc is None:
+            self._bc = self.make_bc()
+        return self._bc
+
+    @property
+    def shipstation(self) -> ShipStationClient:
+        """Return the client of ShipStation."""
+        if self._shipstation is None:
+            self._shipstation = self.make_shipstation()
+        return self._shipstation
+
+    def now(self) -> datetime:
+        """Return the present instant."""
+        return self.clock.now()
+
+    def rules(self, store_id: int | None) -> Rules | Ignored | None:
+        """Return the rules for a store's orders; None for a store that is not listed."""
+        rule = self.config.orders.stores.get(store_id or 0)
+        if rule is None or isinstance(rule, Ignored):
+            return rule
+        return self.rules_of(rule)
+
+    def rules_of(self, rule: StoreRule) -> Rules:
+        """Return what documents of one store depend on."""
+        return Rules(
+            orders=self.config.orders,
+            items=self.config.items,
+            store=rule,
+            agents=self.config.shipping_agents,
+            zone=self.config.business_central.time_zone,
+        )
+
+    def booked_stores(self) -> frozenset[int]:
+        """Return the stores whose orders are booked."""
+        stores = self.config.orders.stores
+        return frozenset(one for one, rule in stores.items() if isinstance(rule, StoreRule))
+
+    def start(self) -> datetime:
+        """Return the instant from which streams are read at first."""
+        start = self.config.orders.start
+        if start is None:
+            return self.now() - NO_START
+        return start_of_day(start, self.config.business_central.time_zone)
+
+    def is_fresh(self) -> bool:
+        """Tell whether this run's last complete poll is young enough to post by (§4.4.6)."""
+        if self.polled_at is None:
+            return False
+        return self.clock.monotonic() - self.polled_at < FRESH.total_seconds()

@@ -1,0 +1,74 @@
+"""Bring shipped orders into Business Central as drafts (pull-orders)."""
+
+from bcss.booking.desk import Desk
+from bcss.booking.machine import make_drafts
+from bcss.errors import BcssError
+from bcss.flows.capture import capture
+from bcss.flows.connection import Connection
+from bcss.flows.planning import plan
+from bcss.flows.route import tracking_route
+from bcss.locks import booking_lock
+
+FLOW = "pull-orders"
+
+
+def pull_orders(conn: Connection, only: frozenset[int] | None = None) -> None:
+    """Capture, plan, and make a draft of every unit that is ready."""
+    capture(conn)
+    plan(conn)
+    settle_polls(conn)
+    desk = desk_of(conn, FLOW, only)
+    if not desk.chosen(conn.store.units.unfinished()):
+        return
+    taken_back = _withdrawals(desk)
+    make_drafts(desk)
+    if taken_back:
+        plan(conn)
+        make_drafts(desk)
+
+
+def settle_polls(conn: Connection) -> None:
+    """Poll once more when an order changed at the very moment the last poll began (§4.1)."""
+    waiting = [one for one in conn.store.units.unfinished() if one.waiting == "waiting-for-poll"]
+    if not waiting or conn.polls > 1:
+        return
+    conn.polled_at = None
+    capture(conn)
+    plan(conn)
+
+
+def _withdrawals(desk: Desk) -> bool:
+    units = desk.chosen(desk.store.units.unfinished())
+    return any(unit.waiting in ("replace", "cancel") and not unit.held for unit in units)
+
+
+def desk_of(conn: Connection, flow: str, only: frozenset[int] | None = None) -> Desk:
+    """Make the booking machine's surroundings for one flow."""
+
+    def fresh() -> bool:
+        if conn.is_fresh():
+            return True
+        try:
+            capture(conn)
+        except BcssError as error:
+            conn.report.errors.append(error)
+            return False
+        plan(conn)
+        return True
+
+    return Desk(
+        store=conn.store,
+        bc=conn.bc,
+        clock=conn.clock,
+        settle=conn.config.orders.settle,
+        route=tracking_route(conn),
+        fresh=fresh,
+        is_fresh=conn.is_fresh,
+        lock=lambda: booking_lock(conn.store.path, flow, conn.clock),
+        limits=conn.limits,
+        report=conn.report,
+        width=conn.width,
+        flow=flow,
+        config=conn.config.digest,
+        only=only,
+    )

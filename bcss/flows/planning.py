@@ -1,0 +1,403 @@
+"""Plan every unit whose orders, evidence or surroundings changed (design §4.1 to §4.3)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from bcss.booking.desk import about, held_content
+from bcss.booking.replan import Step, replan
+from bcss.config.schema import DocumentKind, Ignored, MatchCustomer, StoreRule
+from bcss.flows import catalog as master
+from bcss.flows.capture import fetch_orders
+from bcss.flows.connection import Connection
+from bcss.holds import Release, Verdict, Why
+from bcss.mapping.catalog import Catalog, candidates
+from bcss.mapping.document import customer_key
+from bcss.mapping.families import Closure, Family, close, root_of
+from bcss.mapping.readiness import (
+    WAITING_FOR_DATE,
+    WAITING_FOR_EVIDENCE,
+    WAITING_FOR_POLL,
+    WAITING_FOR_SIBLING,
+    Drop,
+    Moment,
+    Readiness,
+    assess,
+)
+from bcss.mapping.reference import Identity, hashed_form, plain_form, unit_hash
+from bcss.mapping.text import code
+from bcss.shipstation.records import Order
+from bcss.shipstation.streams import ORDERS
+from bcss.store.trail import Event
+from bcss.units import State, Unit
+
+_CHUNK = 200
+_FETCHES = 50
+IGNORED = "ignored by "
+# Holds that only Business Central's answers caused: planning alone cannot tell them gone.
+_BY_BC = (
+    Why.REFUSED_BY_BC,
+    Why.REFERENCE_IN_USE,
+    Why.POSSIBLE_MANUAL_DUPLICATE,
+    Why.TOTAL_DIFFERS,
+    Why.DRAFT_DIFFERS,
+    Why.POST_REFUSED,
+    Why.PERIOD_CLOSED,
+)
+_TIMED = (WAITING_FOR_DATE, WAITING_FOR_EVIDENCE, WAITING_FOR_POLL, WAITING_FOR_SIBLING)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A family with the unit it belongs to, and what was decided before any document."""
+
+    family: Family
+    unit: Unit
+    verdict: Verdict | None = None
+    drop: str = ""
+
+
+def plan(conn: Connection) -> int:
+    """Plan what changed, and what time or a new configuration may have released.
+
+    Return how many units were planned. Business Central is asked only when an order that has
+    shipped needs items the cache lacks.
+    """
+    due = _due(conn)
+    done = 0
+    for start in range(0, len(due), _CHUNK):
+        done += _plan_some(conn, due[start : start + _CHUNK])
+    return done
+
+
+def _due(conn: Connection) -> list[int]:
+    """Return one order of each family that must be planned."""
+    units = conn.store.units
+    again = [
+        unit.root_order_id
+        for unit in units.unfinished()
+        if unit.waiting in _TIMED or (unit.held and _may_release(conn, unit))
+    ]
+    again += [unit.root_order_id for unit in units.held() if unit.state is State.CONFIRMED]
+    return list(dict.fromkeys([*conn.store.orders.dirty(), *again]))
+
+
+def _may_release(conn: Connection, unit: Unit) -> bool:
+    hold = conn.store.holds.open_for(f"unit:{unit.unit_id}")
+    if hold is None or hold.release is Release.PERSON:
+        return hold is None
+    return hold.release is Release.CHANGE or hold.next_at is None or hold.next_at <= conn.now()
+
+
+def _plan_some(conn: Connection, order_ids: Sequence[int]) -> int:
+    seen: set[int] = set()
+    groups: list[_Group] = []
+    for order_id in order_ids:
+        if order_id in seen:
+            continue
+        group = _gather(conn, order_id)
+        seen.add(order_id)
+        if group is not None:
+            seen |= {order.order_id for order in group.family.members}
+            groups.append(group)
+    catalog = _catalog(conn, groups)
+    missing = _decide(conn, groups, catalog)
+    if missing and _may_ask(conn) and master.look_up(conn, missing):
+        _decide(conn, groups, _known(conn, groups))
+    with conn.store.write():
+        conn.store.orders.mark_clean(seen - _in_flight(groups, conn))
+    return len(groups)
+
+
+def _in_flight(groups: Iterable[_Group], conn: Connection) -> set[int]:
+    """Return the orders of units in doubt: they are planned again once a read has told."""
+    doubtful = (State.CREATE_INTENT, State.POST_INTENT)
+    return {
+        order.order_id
+        for group in groups
+        if conn.store.units.get(group.unit.unit_id).state in doubtful
+        for order in group.family.members
+    }
+
+
+def _gather(conn: Connection, order_id: int) -> _Group | None:
+    """Bring one family together, and find or make its unit."""
+    orders = conn.store.orders
+    if orders.related(order_id) is None:
+        with conn.store.write():
+            orders.mark_clean([order_id])
+        return None
+    closure = _complete(conn, order_id)
+    members = {one: order for one in closure.members if (order := orders.order(one)) is not None}
+    survivor = _survivor(conn, order_id, members)
+    if survivor is not None and len(members) == 1:
+        return _absorbed(conn, members[order_id], survivor)
+    live, verdict = _live(conn, members)
+    if live is not None:
+        return _gather(conn, live)
+    family = Family(root_of(members), tuple(members.values()), orders.evidence_of(members))
+    unit, taken = _unit_of(conn, family)
+    gone = [one for one in closure.missing if orders.is_gone(one)]
+    gone += [one for one in members if orders.is_gone(one)]
+    if gone and verdict is None:
+        verdict = Verdict(Why.VANISHED, f"ShipStation no longer has order {gone[0]}.")
+    return _Group(family, unit, verdict or taken)
+
+
+def _complete(conn: Connection, order_id: int) -> Closure:
+    """Close a family, fetching the members that were never captured, bounded."""
+    orders = conn.store.orders
+    closure = close(order_id, orders.related, orders.children)
+    unknown = [one for one in closure.missing if not orders.is_known(one)]
+    if not unknown or conn.dry_run:
+        return closure
+    fetch_orders(conn, unknown[:_FETCHES])
+    return close(order_id, orders.related, orders.children)
+
+
+def _survivor(conn: Connection, order_id: int, members: dict[int, Order]) -> int | None:
+    """Return the order that absorbed this one by a merge: it lists us, we do not point back."""
+    if members[order_id].parent_id is not None:
+        return None
+    survivors = [one for one in conn.store.orders.absorbed_into(order_id) if one not in members]
+    return survivors[0] if survivors else None
+
+
+def _absorbed(conn: Connection, order: Order, survivor: int) -> _Group:
+    family = Family(order, (order,), conn.store.orders.evidence_of([order.order_id]))
+    unit, _ = _unit_of(conn, family)
+    return _Group(family, unit, drop=f"merged into order {survivor}")
+
+
+def _live(conn: Connection, members: dict[int, Order]) -> tuple[int | None, Verdict | None]:
+    """Choose among orders of one store that share a key without a link (design §4.1).
+
+    Return the order to plan instead of this family, or a verdict that holds it.
+    """
+    root = root_of(members)
+    orders = conn.store.orders
+    if root.store_id is None or not root.order_key:
+        return None, None
+    others = [
+        order
+        for one in orders.same_key(root.store_id, root.order_key)
+        if one not in members
+        and not orders.is_gone(one)
+        and (order := orders.order(one)) is not None
+        and order.parent_id is None
+    ]
+    shipped = any(order.status == "shipped" for order in members.values())
+    for other in others:
+        if other.status == "shipped" and shipped:
+            text = f"Orders {root.order_id} and {other.order_id} share orderKey {root.order_key}."
+            return None, Verdict(Why.KEY_SHARED, text)
+        if other.status == "shipped" or (not shipped and other.order_id > root.order_id):
+            return other.order_id, None
+    return None, None
+
+
+def _unit_of(conn: Connection, family: Family) -> tuple[Unit, Verdict | None]:
+    """Return the family's unit, making it at first sight; its store is frozen then."""
+    units = conn.store.units
+    ids = [order.order_id for order in family.members]
+    known = units.of_orders(ids)
+    store_id = family.root.store_id or 0
+    if not known:
+        known = units.by_key(store_id, family.root.order_key)[-1:]
+    verdict = None
+    if len(known) > 1:
+        known, verdict = _one_unit(conn, known, family)
+    with conn.store.write():
+        unit = known[0] if known else _new_unit(conn, family, store_id)
+        if not unit.reference and not unit.held:
+            verdict = _reference_taken(unit)
+        if unit.root_order_id != family.root.order_id:
+            unit = replace(unit, root_order_id=family.root.order_id)
+        units.belong(unit.unit_id, ids)
+    return unit, verdict
+
+
+def _one_unit(
+    conn: Connection, known: list[Unit], family: Family
+) -> tuple[list[Unit], Verdict | None]:
+    """Merge the units of orders that turned out to be one family."""
+    ordered = sorted(known, key=lambda one: (not one.attempt, one.root_order_id, one.unit_id))
+    keep, *others = ordered
+    if any(other.attempt for other in others):
+        numbers = ", ".join(one.draft_number or one.order_number for one in ordered)
+        return [keep], Verdict(Why.FAMILY_CHANGED, f"Documents exist for parts of it: {numbers}.")
+    with conn.store.write():
+        for other in others:
+            text = f"part of the family of order {family.root.order_number}"
+            conn.store.holds.close(f"unit:{other.unit_id}", conn.now(), by="bcss", note=text)
+            conn.store.units.save(
+                replace(other, state=State.DROPPED, waiting=text, held="", reference="")
+            )
+    return [keep], None
+
+
+def _new_unit(conn: Connection, family: Family, store_id: int) -> Unit:
+    root = family.root
+    identity = Identity(conn.config.shipstation.account, store_id, root.order_key)
+    plain, hashed = plain_form(identity), hashed_form(identity, root.order_number)
+    reference = plain or hashed
+    taken = bool(conn.store.units.by_reference(reference))
+    rule = conn.config.orders.stores.get(store_id)
+    own = rule.document if isinstance(rule, StoreRule) else None
+    return conn.store.units.add(
+        Unit(
+            unit_id=0,
+            unit_hash=unit_hash(identity),
+            store_id=store_id,
+            order_key=root.order_key,
+            generation=0,
+            order_number=root.order_number,
+            root_order_id=root.order_id,
+            reference="" if taken else reference,
+            other_reference=hashed if plain else "",
+            kind=own or conn.config.orders.document or DocumentKind.POSTED_INVOICE,
+            updated_at=conn.now(),
+        )
+    )
+
+
+def _reference_taken(unit: Unit) -> Verdict:
+    return Verdict(
+        Why.REFERENCE_IN_USE, f"Another order already uses reference {code(unit.order_key)}."
+    )
+
+
+def _catalog(conn: Connection, groups: Sequence[_Group]) -> Catalog:
+    """Return what the cache knows of these orders' items; refresh it first when it is needed."""
+    shipped = any(order.status == "shipped" for group in groups for order in group.family.members)
+    if shipped and _may_ask(conn):
+        master.refresh(conn)
+    return _known(conn, groups)
+
+
+def _may_ask(conn: Connection) -> bool:
+    return not conn.dry_run
+
+
+def _known(conn: Connection, groups: Sequence[_Group]) -> Catalog:
+    how, rules = conn.config.items, conn.config.orders.skus
+    skus = {
+        item.sku
+        for group in groups
+        for order in group.family.members
+        for item in order.items
+        if item.sku and not item.adjustment
+    }
+    numbers = {number for sku in skus for number in candidates(sku, rules, how)}
+    numbers |= {code(number) for number in _configured_items(conn)}
+    return conn.store.cache.catalog(
+        numbers,
+        {code(sku) for sku in skus} if how.sku == "gtin" else (),
+        _customer_keys(conn, groups),
+    )
+
+
+def _configured_items(conn: Connection) -> list[str]:
+    """Return the item numbers that store rules name as targets."""
+    found = []
+    for rule in conn.config.orders.stores.values():
+        if isinstance(rule, Ignored):
+            continue
+        for target in (rule.shipping, rule.discount, rule.adjustments, rule.tax):
+            number = getattr(target, "number", "") if not isinstance(target, str) else ""
+            found += [number] if number else []
+    return found
+
+
+def _customer_keys(conn: Connection, groups: Sequence[_Group]) -> set[tuple[str, str]]:
+    keys: set[tuple[str, str]] = set()
+    for group in groups:
+        rule = conn.config.orders.stores.get(group.family.root.store_id or 0)
+        if isinstance(rule, StoreRule) and isinstance(rule.customer, MatchCustomer):
+            keys.add((rule.customer.by, customer_key(group.family.root, rule.customer.by)))
+    return keys
+
+
+def _decide(conn: Connection, groups: Sequence[_Group], catalog: Catalog) -> list[str]:
+    """Record what each family is now; return the item numbers that nobody knows."""
+    missing: list[str] = []
+    mark = conn.store.orders.watermark(ORDERS)
+    moment = Moment(
+        now=conn.now(),
+        today=conn.now().astimezone(conn.config.business_central.time_zone).date(),
+        polled_from=mark.polled_from if mark else None,
+    )
+    with conn.store.write():
+        for group in groups:
+            unit = replace(
+                conn.store.units.get(group.unit.unit_id), root_order_id=group.unit.root_order_id
+            )
+            readiness = _readiness(conn, group, unit, catalog, moment)
+            if isinstance(readiness, Verdict) and readiness.why is Why.UNKNOWN_SKU:
+                missing += _sku_numbers(conn, group.family, catalog)
+            _record(conn, unit, replan(unit, group.family, readiness, conn.now()))
+    return missing
+
+
+def _readiness(
+    conn: Connection, group: _Group, unit: Unit, catalog: Catalog, moment: Moment
+) -> Readiness:
+    if unit.waiting.startswith(IGNORED):
+        return Drop(unit.waiting)
+    if group.drop:
+        return Drop(group.drop)
+    if group.verdict is not None:
+        return group.verdict
+    rules = conn.rules(group.family.root.store_id)
+    if rules is None:
+        text = f"Order moved to store {group.family.root.store_id}, which the config lacks."
+        return Verdict(Why.UNKNOWN_STORE, text)
+    reference = unit.reference or unit.other_reference
+    return assess(
+        group.family, rules, catalog, reference, replace(moment, waiting_since=unit.waiting_since)
+    )
+
+
+def _sku_numbers(conn: Connection, family: Family, catalog: Catalog) -> list[str]:
+    rules, how = conn.config.orders.skus, conn.config.items
+    return [
+        number
+        for order in family.members
+        for item in order.items
+        if not item.adjustment and item.sku
+        for number in candidates(item.sku, rules, how)[:1]
+        if number not in catalog.items
+    ]
+
+
+def _record(conn: Connection, old: Unit, step: Step) -> None:
+    """Write the outcome of planning, with its hold or the end of one."""
+    unit = replace(step.unit, updated_at=old.updated_at)
+    subject = f"unit:{unit.unit_id}"
+    holds = conn.store.holds
+    if step.verdict is not None:
+        holds.put(about(unit, conn.config.digest), step.verdict, conn.now())
+        unit = replace(unit, held=str(step.verdict.why))
+    elif old.held and _releases(conn, old, unit):
+        holds.close(subject, conn.now(), by="bcss", note="what held it is gone")
+        unit = replace(unit, held="")
+    if unit == old:
+        return
+    conn.store.units.save(replace(unit, updated_at=conn.now()))
+    if (unit.state, unit.waiting) != (old.state, old.waiting):
+        text = f"{unit.state}" + (f": {unit.waiting}" if unit.waiting else "")
+        event = Event("decision", "orders", subject, text, status=str(unit.state))
+        conn.store.trail.add(conn.now(), event)
+
+
+def _releases(conn: Connection, old: Unit, new: Unit) -> bool:
+    """Tell whether a hold that planning no longer finds may end by itself (design §4.3)."""
+    why = Why(old.held)
+    hold = conn.store.holds.open_for(f"unit:{old.unit_id}")
+    if hold is None:
+        return True
+    if hold.release is Release.PERSON:
+        return False
+    before_draft = old.state in (State.SEEN, State.READY, State.DROPPED)
+    if why not in _BY_BC or (before_draft and why is Why.TOTAL_DIFFERS):
+        return True
+    return hold.content != held_content(new, conn.config.digest)

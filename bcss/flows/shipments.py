@@ -1,0 +1,39 @@
+"""Put tracking onto the documents and post what is ready (pull-shipments)."""
+
+from bcss.booking.machine import post_ready
+from bcss.flows.capture import capture
+from bcss.flows.connection import Connection
+from bcss.flows.orders import desk_of, settle_polls
+from bcss.flows.planning import plan
+from bcss.units import State
+
+FLOW = "pull-shipments"
+_FIRST_RUN = "first_posting_run"
+
+
+def pull_shipments(conn: Connection, only: frozenset[int] | None = None) -> None:
+    """Capture, plan, track, and post every draft whose totals agree."""
+    if capture(conn):
+        plan(conn)
+        settle_polls(conn)
+    states = [State.DRAFTED, State.POST_INTENT, State.POSTED]
+    if not conn.store.units.in_states(states):
+        return
+    _limit_first_run(conn)
+    post_ready(desk_of(conn, FLOW, only))
+
+
+def _limit_first_run(conn: Connection) -> None:
+    """Let the very first posting run post only a few documents, for a person to look at."""
+    limit = conn.config.orders.first_run_limit
+    run = str(conn.store.trail.run_id)
+    first = conn.store.meta(_FIRST_RUN)
+    if not limit or (first and first != run):
+        return
+    if not first:
+        if conn.store.units.any_posted():
+            return
+        with conn.store.write():
+            conn.store.set_meta(_FIRST_RUN, run)
+    posts = conn.limits.posts
+    conn.limits.posts = limit if posts is None else min(posts, limit)
