@@ -29,9 +29,16 @@ class _Body(httpx.SyncByteStream):
 class Mount(httpx.BaseTransport):
     """Hand each request to a `World`; a dropped connection looks as it does on the wire."""
 
-    def __init__(self, world: Any, *, before: Callable[[str, Request], None] | None = None) -> None:
+    def __init__(
+        self,
+        world: Any,
+        *,
+        before: Callable[[str, Request], None] | None = None,
+        after: Callable[[str, Request], None] | None = None,
+    ) -> None:
         self.world = world
         self.before = before
+        self.after = after
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         vendor = _VENDORS[request.url.host]
@@ -51,6 +58,8 @@ class Mount(httpx.BaseTransport):
             raise httpx.RemoteProtocolError(
                 "Server disconnected without sending a response.", request=request
             ) from dropped
+        if self.after:
+            self.after(vendor, message)
         declared = int(answer.headers.get("content-length", len(answer.body)))
         return httpx.Response(
             answer.status,

@@ -1,6 +1,6 @@
 """Plan every unit whose orders, evidence or surroundings changed (design §4.1 to §4.3)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bcss.booking.desk import about, held_content
@@ -62,14 +62,15 @@ def plan(conn: Connection) -> int:
     Return how many units were planned. Business Central is asked only when an order that has
     shipped needs items the cache lacks.
     """
-    due = _due(conn)
+    changed = set(conn.store.orders.dirty())
+    due = _due(conn, changed)
     done = 0
     for start in range(0, len(due), _CHUNK):
-        done += _plan_some(conn, due[start : start + _CHUNK])
+        done += _plan_some(conn, due[start : start + _CHUNK], changed)
     return done
 
 
-def _due(conn: Connection) -> list[int]:
+def _due(conn: Connection, changed: Iterable[int]) -> list[int]:
     """Return one order of each family that must be planned."""
     units = conn.store.units
     again = [
@@ -78,7 +79,7 @@ def _due(conn: Connection) -> list[int]:
         if unit.waiting in _TIMED or (unit.held and _may_release(conn, unit))
     ]
     again += [unit.root_order_id for unit in units.held() if unit.state is State.CONFIRMED]
-    return list(dict.fromkeys([*conn.store.orders.dirty(), *again]))
+    return list(dict.fromkeys([*sorted(changed), *again]))
 
 
 def _may_release(conn: Connection, unit: Unit) -> bool:
@@ -88,7 +89,8 @@ def _may_release(conn: Connection, unit: Unit) -> bool:
     return hold.release is Release.CHANGE or hold.next_at is None or hold.next_at <= conn.now()
 
 
-def _plan_some(conn: Connection, order_ids: Sequence[int]) -> int:
+def _plan_some(conn: Connection, order_ids: Sequence[int], changed: Container[int]) -> int:
+    """Plan some families; only a changed one may cause requests to Business Central."""
     seen: set[int] = set()
     groups: list[_Group] = []
     for order_id in order_ids:
@@ -99,10 +101,12 @@ def _plan_some(conn: Connection, order_ids: Sequence[int]) -> int:
         if group is not None:
             seen |= {order.order_id for order in group.family.members}
             groups.append(group)
-    catalog = _catalog(conn, groups)
-    missing = _decide(conn, groups, catalog)
-    if missing and _may_ask(conn) and master.look_up(conn, missing):
-        _decide(conn, groups, _known(conn, groups))
+    moved = [one for one in groups if any(o.order_id in changed for o in one.family.members)]
+    if any(order.status == "shipped" for one in moved for order in one.family.members):
+        master.refresh(conn)
+    missing = _decide(conn, groups, _known(conn, groups), moved)
+    if missing and master.look_up(conn, missing):
+        _decide(conn, groups, _known(conn, groups), ())
     with conn.store.write():
         conn.store.orders.mark_clean(seen - _in_flight(groups, conn))
     return len(groups)
@@ -148,7 +152,7 @@ def _complete(conn: Connection, order_id: int) -> Closure:
     orders = conn.store.orders
     closure = close(order_id, orders.related, orders.children)
     unknown = [one for one in closure.missing if not orders.is_known(one)]
-    if not unknown or conn.dry_run:
+    if not unknown:
         return closure
     fetch_orders(conn, unknown[:_FETCHES])
     return close(order_id, orders.related, orders.children)
@@ -266,18 +270,6 @@ def _reference_taken(unit: Unit) -> Verdict:
     )
 
 
-def _catalog(conn: Connection, groups: Sequence[_Group]) -> Catalog:
-    """Return what the cache knows of these orders' items; refresh it first when it is needed."""
-    shipped = any(order.status == "shipped" for group in groups for order in group.family.members)
-    if shipped and _may_ask(conn):
-        master.refresh(conn)
-    return _known(conn, groups)
-
-
-def _may_ask(conn: Connection) -> bool:
-    return not conn.dry_run
-
-
 def _known(conn: Connection, groups: Sequence[_Group]) -> Catalog:
     how, rules = conn.config.items, conn.config.orders.skus
     skus = {
@@ -317,8 +309,10 @@ def _customer_keys(conn: Connection, groups: Sequence[_Group]) -> set[tuple[str,
     return keys
 
 
-def _decide(conn: Connection, groups: Sequence[_Group], catalog: Catalog) -> list[str]:
-    """Record what each family is now; return the item numbers that nobody knows."""
+def _decide(
+    conn: Connection, groups: Sequence[_Group], catalog: Catalog, moved: Sequence[_Group]
+) -> list[str]:
+    """Record what each family is now; return the item numbers that changed orders lack."""
     missing: list[str] = []
     mark = conn.store.orders.watermark(ORDERS)
     moment = Moment(
@@ -332,7 +326,8 @@ def _decide(conn: Connection, groups: Sequence[_Group], catalog: Catalog) -> lis
                 conn.store.units.get(group.unit.unit_id), root_order_id=group.unit.root_order_id
             )
             readiness = _readiness(conn, group, unit, catalog, moment)
-            if isinstance(readiness, Verdict) and readiness.why is Why.UNKNOWN_SKU:
+            unknown = isinstance(readiness, Verdict) and readiness.why is Why.UNKNOWN_SKU
+            if unknown and group in moved:
                 missing += _sku_numbers(conn, group.family, catalog)
             _record(conn, unit, replan(unit, group.family, readiness, conn.now()))
     return missing

@@ -139,11 +139,11 @@ class World:
 
     def load(self, data: Mapping[str, Any]) -> None:
         """Add data to both imitations; raise ValueError for what is not understood."""
+        if data.get("freeze"):
+            self.clock.freeze()
         if "clock" in data:
             instant = datetime.fromisoformat(data["clock"])
             self.clock.set(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
-        if data.get("freeze"):
-            self.clock.freeze()
         for vendor, section in _SECTIONS.items():
             own = dict(data.get(section, {}))
             switches = data.get("switches", {}).get(section, {})

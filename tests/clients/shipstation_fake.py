@@ -1,6 +1,6 @@
 """A small ShipStation of lists, for reading streams: no sockets, no waiting, every fault by hand."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -121,7 +121,7 @@ class Fake:
         at = self.clock.now().timestamp() + self.skew
         return datetime.fromtimestamp(int(at), UTC)
 
-    def _select(self, name: str, params: dict[str, str]) -> Iterable[Entry]:
+    def _select(self, name: str, params: dict[str, str]) -> list[Entry]:
         found = list(self.entries[name])
         for name_of_bound, text in params.items():
             voids = name_of_bound.startswith("void")
@@ -133,7 +133,7 @@ class Fake:
             wanted = params["orderStatus"]
             found = [one for one in found if one.row and one.row["orderStatus"] == wanted]
         if params.get("sortBy") in ("ModifyDate", "CreateDate"):
-            found.sort(key=lambda one: self._exact(one), reverse=params.get("sortDir") == "DESC")
+            found.sort(key=self._exact, reverse=params.get("sortDir") == "DESC")
         return found
 
     def _exact(self, entry: Entry) -> str | datetime:

@@ -18,6 +18,8 @@ HOSTILE: dict[str, Any] = json.loads(
 SAMPLES = Path(__file__).parent.parent / "samples" / "shipstation"
 GUID = "00000000-1111-2222-3333-444444444444"
 STORES = {80001, 80002}
+ORDERS = "https://ssapi6.shipstation.com/orders"
+SHIPMENTS = "https://ssapi11.shipstation.com/shipments"
 
 
 def body(url: str, kind: str = "ORDER_NOTIFY", **more: Any) -> bytes:
@@ -41,13 +43,11 @@ def test_what_shipstation_sends() -> None:
         (f"https://ssapi999.shipstation.com/Orders?IMPORTBATCH={GUID}", "orders"),
         (f"https://SSAPI6.ShipStation.com/orders?importBatch={GUID}", "orders"),
         (
-            f"https://ssapi6.shipstation.com/orders?storeID=80001&importBatch={GUID}"
-            "&includeOrderItems=True",
+            f"{ORDERS}?storeID=80001&importBatch={GUID}&includeOrderItems=True",
             "orders",
         ),
         (
-            "https://ssapi7.shipstation.com/shipments?storeID=80002&batchId=12345678"
-            "&includeShipmentItems=True",
+            f"{SHIPMENTS}?storeID=80002&batchId=12345678&includeShipmentItems=True",
             "shipments",
         ),
         ("https://ssapi7.shipstation.com/fulfillments?fulfillmentId=3300000401", "fulfillments"),

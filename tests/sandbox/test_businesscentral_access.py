@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from tests.sandbox.businesscentral_rig import COMPANY_ID, ROOT, SERVICES, TENANT, Rig, read
 from bcss.sandbox.kit import Request
+from tests.sandbox.businesscentral_rig import COMPANY_ID, ROOT, SERVICES, TENANT, Rig, read
 
 
 @pytest.fixture
