@@ -6,7 +6,7 @@ depends on no reference formula of ours.
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,13 @@ AGENTS = {
 Row = dict[str, Any]
 
 
-def problems(world: World, database: Path, *, store: int = 80001) -> list[str]:
-    """Return every broken promise: doubles, losses, strays, wrong totals, wrong tracking."""
+def problems(
+    world: World, database: Path, *, store: int = 80001, by_hand: Collection[str] = ()
+) -> list[str]:
+    """Return every broken promise: doubles, losses, strays, wrong totals, wrong tracking.
+
+    `by_hand` names the orders whose documents a person posted, perhaps before their tracking.
+    """
     found: list[str] = []
     documents = _documents(world)
     held, waiting = _excuses(database)
@@ -40,13 +45,21 @@ def problems(world: World, database: Path, *, store: int = 80001) -> list[str]:
             found.append(f"{number}: booked though never shipped")
         if drafts and number not in held and number not in waiting:
             found.append(f"{number}: {len(drafts)} stray drafts")
-        found += [text for row in posted for text in _wrong(number, row, family)]
+        if number not in held and number not in by_hand:
+            files = _attached(world, posted)
+            found += [text for row in posted for text in _wrong(number, row, family, files)]
     return found
 
 
 def booked(world: World) -> int:
     """Return how many posted invoices there are."""
     return sum(row["posted"] for row in world.bc.state()["salesInvoices"])
+
+
+def _attached(world: World, posted: list[Row]) -> str:
+    ids = {row["id"] for row in posted}
+    rows = world.bc.state()["documentAttachments"]
+    return " ".join(str(row) for row in rows if row["parentId"] in ids)
 
 
 def _documents(world: World) -> Mapping[str, list[Row]]:
@@ -111,27 +124,35 @@ def _family(members: list[Row], sent: dict[int, list[Row]]) -> Row:
         "was_shipped": any(sent[row["orderId"]] for row in members),
         "total": sum(Decimal(row["orderTotal"]) for row in members),
         "counting": counting,
+        "sent": [one for row in members for one in sent[row["orderId"]]],
+        "voided": any(one["voided"] for row in members for one in sent[row["orderId"]]),
     }
 
 
-def _wrong(number: str, row: Row, family: Row) -> list[str]:
+def _wrong(number: str, row: Row, family: Row, files: str) -> list[str]:
     found = []
     if Decimal(row["totalAmountIncludingTax"]) != family["total"]:
         found.append(
             f"{number}: total {row['totalAmountIncludingTax']} instead of {family['total']}"
         )
-    if family["counting"]:
-        latest = family["counting"][-1]
-        if row["trackingNumber"] != (latest["trackingNumber"] or ""):
-            found.append(f"{number}: tracking {row['trackingNumber']!r}")
-        wanted = AGENTS.get((latest["carrierCode"], latest.get("serviceCode") or ""))
-        if wanted and (row["agent"], row["service"]) != wanted:
-            found.append(f"{number}: agent {row['agent']} {row['service']}")
-        text = " ".join(line["description"] for line in row["lines"])
-        missing = [
-            one["trackingNumber"]
-            for one in family["counting"]
-            if one["trackingNumber"] and one["trackingNumber"] not in text
-        ]
-        found += [f"{number}: {one} is on no comment line" for one in missing]
+    return found + (_wrong_tracking(number, row, family, files) if family["counting"] else [])
+
+
+def _wrong_tracking(number: str, row: Row, family: Row, files: str) -> list[str]:
+    """Each number must be told in the field, on a comment line or in a file of the document.
+
+    The field holds the latest number known at posting; a later one comes as a file.
+    """
+    text = " ".join(line["description"] for line in row["lines"]) + files
+    numbers = [one["trackingNumber"] for one in family["counting"] if one["trackingNumber"]]
+    found = [f"{number}: {one} is told nowhere" for one in numbers if one not in text]
+    latest = family["counting"][-1]
+    if row["trackingNumber"] not in {one["trackingNumber"] or "" for one in family["sent"]}:
+        found.append(f"{number}: tracking {row['trackingNumber']!r}")
+    wanted = AGENTS.get((latest["carrierCode"], latest.get("serviceCode") or ""))
+    current = row["trackingNumber"] == latest["trackingNumber"]
+    if current and wanted and (row["agent"], row["service"]) != wanted:
+        found.append(f"{number}: agent {row['agent']} {row['service']}")
+    if not files and not family["voided"] and not current:
+        found.append(f"{number}: tracking {row['trackingNumber']!r} is not the latest")
     return found

@@ -122,6 +122,7 @@ class Rig:
     config: Config
     folder: Path
     width: int = 1
+    token: str = ""
     before: Callable[[str, Request], None] | None = None
     after: Callable[[str, Request], None] | None = None
 
@@ -130,14 +131,19 @@ class Rig:
         return app.Surroundings(
             clock=VirtualClock(self.world),
             transport=Mount(self.world, before=self.before, after=self.after),
-            authorize=lambda _force: {"Authorization": f"Bearer {self.token()}"},
+            authorize=self.authorize,
             width=self.width,
             synchronous="OFF",
             budget_path=self.folder / "budget.db",
         )
 
-    def token(self) -> str:
-        """Sign in as the client does, but without msal, whose import would dominate."""
+    def authorize(self, force: bool) -> dict[str, str]:
+        """Sign in beside the faults and the log, and without msal, whose import would dominate."""
+        if force or not self.token:
+            self.token = self._sign_in()
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def _sign_in(self) -> str:
         form = {
             "grant_type": "client_credentials",
             "client_id": self.config.business_central.client_id,
@@ -146,9 +152,7 @@ class Rig:
         }
         path = f"/{self.config.business_central.tenant}/oauth2/v2.0/token"
         headers = {"content-type": "application/x-www-form-urlencoded"}
-        answer = self.world.handle(
-            "bc", Request("POST", path, "", headers, urlencode(form).encode())
-        )
+        answer = self.world.bc.handle(Request("POST", path, "", headers, urlencode(form).encode()))
         return str(json.loads(answer.body)["access_token"])
 
     def run(self, parts: Sequence[app.Part] = PARTS, **options: Any) -> app.Summary:

@@ -73,13 +73,17 @@ def send_in_turn(
             token = prepare(job)
         if token is None:
             continue
-        try:
-            outcome = Outcome(send(job, token), None)
-        except BcssError as error:
-            outcome = Outcome[Value](None, error)
+        outcome = _attempt(send, job, token)
         with write():
             if not finish(job, token, outcome):
                 return
+
+
+def _attempt(send: Callable[[Job, Token], Value], job: Job, token: Token) -> Outcome[Value]:
+    try:
+        return Outcome(send(job, token), None)
+    except BcssError as error:
+        return Outcome(None, error)
 
 
 def _landed(flying: dict[Future[Value], tuple[Job, Token]]) -> list[Future[Value]]:

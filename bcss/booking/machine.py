@@ -7,6 +7,7 @@ a unit still needs is read off its state, so a run that died anywhere is continu
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from bcss.booking.attach import ATTACH, attach
 from bcss.booking.confirm import confirm
 from bcss.booking.create import create
 from bcss.booking.decide import Permit, decide
@@ -73,8 +74,16 @@ def post_ready(desk: Desk) -> None:
                 _post_batch(desk, _again(desk, batch))
         if _to_post(desk) == before:
             break
+    _attach_late(desk)
     if desk.report.limited:
         desk.report.notes.append(limit_text(desk))
+
+
+def _attach_late(desk: Desk) -> None:
+    units = desk.chosen(desk.store.units.waiting_for(ATTACH))
+    if units and not desk.report.errors:
+        with desk.lock():
+            attach(desk, _again(desk, units))
 
 
 def _to_post(desk: Desk) -> list[Unit]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import assert_never
 
+from bcss.booking.attach import ATTACH
 from bcss.booking.withdraw import CANCEL, REPLACE
 from bcss.holds import Verdict, Why
 from bcss.mapping.families import Family
@@ -19,6 +20,7 @@ from bcss.mapping.readiness import (
     Readiness,
     Wait,
 )
+from bcss.mapping.tracking import is_told
 from bcss.money import ZERO
 from bcss.units import Draft, State, Unit
 
@@ -144,9 +146,18 @@ def _booked(unit: Unit, family: Family, readiness: Readiness) -> Step:
     if not unit.kind.posts:
         return _standing(unit, family, readiness)
     verdict = _after_post(unit, family)
-    if isinstance(readiness, Draft) and verdict is None:
-        return Step(replace(unit, track_hash=track_hash(readiness, readiness.tracking)))
+    if verdict is None and isinstance(readiness, Draft) and _has_news(unit, family):
+        wanted = track_hash(readiness, readiness.tracking)
+        if wanted != unit.tracked_hash:
+            return Step(replace(unit, track_hash=wanted, waiting=ATTACH))
     return Step(unit, verdict)
+
+
+def _has_news(unit: Unit, family: Family) -> bool:
+    """Tell whether a number counts that the posted document does not tell (design §4.5)."""
+    if unit.draft is None or unit.state is not State.CONFIRMED:
+        return False
+    return any(not is_told(one, unit.draft.tracking) for one in family.evidence.counting())
 
 
 def _after_post(unit: Unit, family: Family) -> Verdict | None:

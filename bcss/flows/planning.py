@@ -390,6 +390,8 @@ def _releases(conn: Connection, old: Unit, new: Unit) -> bool:
     hold = conn.store.holds.open_for(f"unit:{old.unit_id}")
     if hold is None:
         return True
+    if why is Why.VOIDED_AFTER_POST:
+        return True  # it was shipped again; the new number is attached
     if hold.release is Release.PERSON:
         return False
     before_draft = old.state in (State.SEEN, State.READY, State.DROPPED)

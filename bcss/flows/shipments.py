@@ -1,5 +1,6 @@
 """Put tracking onto the documents and post what is ready (pull-shipments)."""
 
+from bcss.booking.attach import ATTACH
 from bcss.booking.machine import post_ready
 from bcss.flows.capture import capture
 from bcss.flows.connection import Connection
@@ -17,7 +18,8 @@ def pull_shipments(conn: Connection, only: frozenset[int] | None = None) -> None
         plan(conn)
         settle_polls(conn)
     states = [State.DRAFTED, State.POST_INTENT, State.POSTED]
-    if not conn.store.units.in_states(states):
+    units = conn.store.units
+    if not units.in_states(states) and not units.waiting_for(ATTACH):
         return
     _limit_first_run(conn)
     post_ready(desk_of(conn, FLOW, only))

@@ -47,6 +47,14 @@ def track(
     )
 
 
+def is_told(one: Shipment | Fulfillment, tracking: Tracking) -> bool:
+    """Tell whether a document that carries `tracking` already names this shipment's number."""
+    number = clean(one.tracking_number)
+    if not number or number == tracking.number:
+        return True
+    return any(number in comment for comment in tracking.comments)
+
+
 def unmapped_carriers(
     sent: Sequence[Shipment | Fulfillment], agents: Mapping[str, Agent]
 ) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from bcss.sandbox.kit import (
 )
 from bcss.sandbox.shipstation import ShipStation
 
-LOG_LENGTH = 200_000
+LOG_LENGTH = 50_000
 _SECTIONS = {"bc": "business_central", "shipstation": "shipstation"}
 
 
@@ -65,7 +65,7 @@ class Logged:
 
 
 class Log:
-    """Every call to either imitation, the latest 200,000 of them."""
+    """Every call to either imitation, the latest 50,000 of them."""
 
     def __init__(self) -> None:
         self._entries: deque[Logged] = deque(maxlen=LOG_LENGTH)
@@ -190,10 +190,10 @@ class World:
 
     def handle(self, vendor: str, request: Request) -> Response:
         """Answer one call; raise Aborted where the connection must be closed instead."""
-        if request.path.startswith(control.PREFIX):
-            return control.handle(self, vendor, request)
         if self._pending:
             self.settle()
+        if request.path.startswith(control.PREFIX):
+            return control.handle(self, vendor, request)
         with self._lock:
             flying = self.in_flight[vendor] = self.in_flight[vendor] + 1
             self.most_in_flight[vendor] = max(flying, self.most_in_flight[vendor])

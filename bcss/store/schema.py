@@ -81,6 +81,8 @@ CREATE UNIQUE INDEX unit_reference ON unit (reference) WHERE state <> 'dropped' 
 CREATE INDEX unit_other_reference ON unit (other_reference);
 CREATE UNIQUE INDEX unit_document ON unit (document_id) WHERE document_id <> '';
 CREATE INDEX unit_document_number ON unit (document_number) WHERE document_number <> '';
+CREATE INDEX unit_waiting ON unit (waiting) WHERE state = 'confirmed' AND waiting <> '';
+CREATE INDEX unit_held ON unit (held) WHERE held <> '';
 CREATE INDEX unit_open ON unit (state) WHERE state NOT IN ('confirmed', 'dropped');
 
 CREATE TABLE intent (

@@ -75,6 +75,10 @@ class UnitBook:
         """Return all units that are neither confirmed nor dropped, held ones included."""
         return self._where("state NOT IN ('confirmed', 'dropped') ORDER BY unit_id")
 
+    def waiting_for(self, reason: str) -> list[Unit]:
+        """Return the confirmed units that still wait for one thing, held ones left out."""
+        return self._where("state = 'confirmed' AND waiting = ? AND held = ''", reason)
+
     def held(self) -> list[Unit]:
         """Return the units that something holds."""
         return self._where("held <> '' ORDER BY unit_id")

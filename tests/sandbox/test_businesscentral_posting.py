@@ -163,6 +163,24 @@ def test_a_released_draft_looks_posted_but_is_not(rig: Rig) -> None:
     assert rig.rows(f"{SERVICES}/workflowSalesDocuments")[0]["status"] == "Released"
 
 
+def test_a_released_draft_keeps_its_lines_but_can_be_posted(rig: Rig) -> None:
+    draft = rig.invoice()
+    rig.app.run({"action": "release", "reference": "REF-1"})
+    refused = rig.post(f"salesInvoices({draft['id']})/salesInvoiceLines", FREIGHT_LINE)
+    assert "Status must be equal to 'Open'" in refused.message
+    assert rig.action("salesInvoices", draft["id"], "post").status == 204
+
+
+def test_a_draft_under_approval_cannot_be_posted(rig: Rig) -> None:
+    draft = rig.invoice()
+    rig.app.run({"action": "send_for_approval", "reference": "REF-1"})
+    assert rig.get(f"salesInvoices({draft['id']})").body["status"] == "In_x0020_Review"
+    refused = rig.action("salesInvoices", draft["id"], "post")
+    assert "must be approved and released" in refused.message
+    rig.app.run({"action": "reopen", "reference": "REF-1"})
+    assert rig.action("salesInvoices", draft["id"], "post").status == 204
+
+
 def test_items_look_changed_after_posting_where_the_switch_says_so(rig: Rig) -> None:
     def stamp() -> Any:
         return rig.rows("items", "$filter=number eq 'ITEM-24'")[0]["lastModifiedDateTime"]

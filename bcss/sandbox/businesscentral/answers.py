@@ -9,6 +9,7 @@ from typing import Any
 
 from bcss.sandbox.businesscentral import attachments
 from bcss.sandbox.businesscentral.books import Attachment, Books, Shipment
+from bcss.sandbox.businesscentral.entities import Entity
 from bcss.sandbox.businesscentral.errors import Refused, bad_request, changed, no_token
 from bcss.sandbox.businesscentral.query import (
     Options,
@@ -31,7 +32,6 @@ from bcss.sandbox.businesscentral.rows import (
     rows_text,
     tag,
 )
-from bcss.sandbox.businesscentral.schema import Entity
 from bcss.sandbox.kit import Request, Response
 
 _HEADERS = {

@@ -13,8 +13,8 @@ from bcss.sandbox.businesscentral.answers import (
     one,
     origin,
     plain_list,
-    reply,
 )
+from bcss.sandbox.businesscentral.cards import COMPANIES, SUBSCRIPTIONS
 from bcss.sandbox.businesscentral.errors import (
     Refused,
     no_segment,
@@ -22,9 +22,9 @@ from bcss.sandbox.businesscentral.errors import (
     unauthorised,
     xml_error,
 )
-from bcss.sandbox.businesscentral.routes import answer, page_service
-from bcss.sandbox.businesscentral.rows import NO_GUID, encode, time_text
-from bcss.sandbox.businesscentral.schema import COMPANIES, SUBSCRIPTIONS
+from bcss.sandbox.businesscentral.routes import answer
+from bcss.sandbox.businesscentral.rows import NO_GUID, Row
+from bcss.sandbox.businesscentral.services import page_service
 from bcss.sandbox.kit import Request, Response, SandboxClock, json_response
 
 _COMPANY = re.compile(r"companies\(([^()]*|name='.*')\)")
@@ -176,27 +176,28 @@ class BusinessCentral:
         match = _COMPANY.fullmatch(head)
         if match is not None:
             self._check_company(match[1])
-            return reply(200, encode(row))
+            return one(call, COMPANIES, row)
         if head != "companies":
             raise no_segment(head[:80])
-        return plain_list(call, COMPANIES.name, [row])
+        return listing(call, COMPANIES, [row])
 
-    def _company_row(self) -> dict[str, Any]:
+    def _company_row(self) -> Row:
         """Show the company; displayName is empty, so that the name must be shown (§1.1)."""
         known = self.books.identity
-        created = time_text(self.books.company_information.values["lastModifiedDateTime"])
-        return {
+        made = self.books.company_information.values["lastModifiedDateTime"]
+        values = {
             "id": known.company_id,
             "systemVersion": known.system_version,
             "timestamp": 1234,
             "name": known.company_name,
             "displayName": "",
             "businessProfileId": "",
-            "systemCreatedAt": created,
+            "systemCreatedAt": made,
             "systemCreatedBy": NO_GUID,
-            "systemModifiedAt": created,
+            "systemModifiedAt": made,
             "systemModifiedBy": NO_GUID,
         }
+        return Row(values, self.books.company_information.version)
 
     def _subscriptions(self, call: Call, head: str) -> Response:
         """Answer the subscriptions; the handshake happens outside the lock (§7.2)."""

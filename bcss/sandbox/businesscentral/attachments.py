@@ -5,10 +5,10 @@ from typing import Any
 
 from bcss.sandbox.businesscentral.bodies import blank, parse_object, read_properties
 from bcss.sandbox.businesscentral.books import Attachment, Books
+from bcss.sandbox.businesscentral.cards import ATTACHMENTS
 from bcss.sandbox.businesscentral.errors import dialog, not_found
 from bcss.sandbox.businesscentral.filters import Filter
 from bcss.sandbox.businesscentral.rows import NO_GUID, members, tag
-from bcss.sandbox.businesscentral.schema import ATTACHMENTS
 
 _NEEDS_PARENT = "You must specify a document id and a document type to get the attachments."
 _BAD_NAME = re.compile(r'[\\/:*?"<>|\x00-\x1f]')

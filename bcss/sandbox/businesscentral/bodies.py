@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from bcss.sandbox.businesscentral.entities import Entity, Field
 from bcss.sandbox.businesscentral.errors import Refused, bad_request, read_only
 from bcss.sandbox.businesscentral.rows import NO_DATE, NO_GUID, NO_TIME, ZERO
-from bcss.sandbox.businesscentral.schema import Entity, Field
 from bcss.sandbox.kit import loads
 
 Properties = list[tuple[str, Any]]
@@ -25,11 +25,16 @@ _BLANKS: dict[str, Any] = {
     "datetime": NO_TIME,
     "enum": "_x0020_",
 }
+_TEMPLATES: dict[str, dict[str, Any]] = {}
 
 
 def blank(entity: Entity) -> dict[str, Any]:
     """Return every property of an entity at its empty value (§2: zero GUID, 0001-01-01, …)."""
-    return {name: _BLANKS[field.kind] for name, field in entity.fields.items()}
+    known = _TEMPLATES.get(entity.name)
+    if known is None:
+        known = {name: _BLANKS[field.kind] for name, field in entity.fields.items()}
+        _TEMPLATES[entity.name] = known
+    return dict(known)
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from bcss.sandbox.businesscentral.errors import (
     Refused,
     bad_request,
     dialog,
+    failed_test,
     not_found,
 )
 from bcss.sandbox.businesscentral.lines import Draft, Setting, new_draft, old_draft, validate
@@ -268,6 +269,16 @@ def _restore(
 def _editable(document: Document) -> None:
     if document.posted:
         raise dialog(POSTED_TEXT)
+    if is_released(document):
+        raise released(document)
+
+
+def released(document: Document) -> Refused:
+    """Refuse to change what a released document keeps (§4.9)."""
+    return failed_test(
+        "Status must be equal to 'Open' in Sales Header: Document Type="
+        f"{document.kind.title}, No.={document.values['number']}. Current value is 'Released'."
+    )
 
 
 def rounded_lines(books: Books, document: Document) -> Lines:

@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from bcss.sandbox.businesscentral.entities import Entity, Field
 from bcss.sandbox.businesscentral.errors import Refused, bad_request
-from bcss.sandbox.businesscentral.schema import Entity, Field
 
 Predicate = Callable[[dict[str, Any]], bool]
 _TERM = re.compile(

@@ -25,10 +25,7 @@ from typing import Any
 from bcss.sandbox.businesscentral import documents, posting
 from bcss.sandbox.businesscentral.bodies import blank, convert
 from bcss.sandbox.businesscentral.books import SWITCHES, Books, Identity, TaxGroup
-from bcss.sandbox.businesscentral.defaults import DEFAULTS
-from bcss.sandbox.businesscentral.errors import bad_request
-from bcss.sandbox.businesscentral.rows import NO_GUID, Document, Row, Table, changed, encode
-from bcss.sandbox.businesscentral.schema import (
+from bcss.sandbox.businesscentral.cards import (
     ACCOUNTS,
     COMPANY_INFORMATION,
     COUNTRIES,
@@ -39,9 +36,12 @@ from bcss.sandbox.businesscentral.schema import (
     LOCATIONS,
     TAX_GROUPS,
     UNITS,
-    Entity,
-    Kind,
 )
+from bcss.sandbox.businesscentral.defaults import DEFAULTS
+from bcss.sandbox.businesscentral.entities import Entity
+from bcss.sandbox.businesscentral.errors import bad_request
+from bcss.sandbox.businesscentral.rows import NO_GUID, Document, Row, Table, changed, encode
+from bcss.sandbox.businesscentral.schema import Kind
 from bcss.sandbox.kit import SandboxClock
 
 Data = Mapping[str, Any]

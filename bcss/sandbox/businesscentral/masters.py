@@ -6,16 +6,7 @@ from bcss.sandbox.businesscentral import loading
 from bcss.sandbox.businesscentral.answers import Call, check_match, count, created, listing, one
 from bcss.sandbox.businesscentral.bodies import parse_object, read_properties
 from bcss.sandbox.businesscentral.books import Books
-from bcss.sandbox.businesscentral.errors import (
-    Refused,
-    dialog,
-    no_segment,
-    not_allowed,
-    not_found,
-    not_related,
-)
-from bcss.sandbox.businesscentral.rows import Row, Table
-from bcss.sandbox.businesscentral.schema import (
+from bcss.sandbox.businesscentral.cards import (
     ACCOUNTS,
     COMPANY_INFORMATION,
     COUNTRIES,
@@ -26,8 +17,17 @@ from bcss.sandbox.businesscentral.schema import (
     LOCATIONS,
     TAX_GROUPS,
     UNITS,
-    Entity,
 )
+from bcss.sandbox.businesscentral.entities import Entity
+from bcss.sandbox.businesscentral.errors import (
+    Refused,
+    dialog,
+    no_segment,
+    not_allowed,
+    not_found,
+    not_related,
+)
+from bcss.sandbox.businesscentral.rows import Row, Table
 from bcss.sandbox.kit import Response
 
 # Lower-case entity set: its properties and its table in the books.

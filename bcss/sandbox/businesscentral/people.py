@@ -1,8 +1,8 @@
 """Do what people and time do inside Business Central, for the control endpoint.
 
 Actions: post_by_person {reference or id}, edit_by_person {reference or id, changes, line?},
-delete_by_person {reference or id}, create_by_person {entity?, body, post?, …}, release and reopen
-{reference or id}, pay {reference or id}, edit_item {number, changes}, edit_customer {number,
+delete_by_person {reference or id}, create_by_person {entity?, body, post?, …}, release, send_for_approval and
+reopen {reference or id}, pay {reference or id}, edit_item {number, changes}, edit_customer {number,
 changes}, move_clock {seconds or to}, deliver_notifications, expire_subscriptions,
 revoke_tokens, set {switches}.
 """
@@ -97,6 +97,10 @@ def _release(books: Books, action: Action) -> Result:
     return _status(books, _find(books, action), "Open")
 
 
+def _send_for_approval(books: Books, action: Action) -> Result:
+    return _status(books, _find(books, action), "In_x0020_Review")
+
+
 def _reopen(books: Books, action: Action) -> Result:
     return _status(books, _find(books, action), "Draft")
 
@@ -152,6 +156,7 @@ _ACTIONS: dict[str, Callable[[Books, Action], Result]] = {
     "delete_by_person": _delete,
     "create_by_person": _create,
     "release": _release,
+    "send_for_approval": _send_for_approval,
     "reopen": _reopen,
     "pay": _pay,
     "edit_item": _edit_item,

@@ -78,6 +78,11 @@ def _check(books: Books, document: Document, total: Decimal) -> None:
     values, kind = document.values, document.kind
     if not document.lines:
         raise dialog(_NO_LINES[kind])
+    if values["status"] == "In_x0020_Review":
+        raise dialog(
+            f"Sales {kind.title} {values['number']} must be approved and released before you can "
+            "perform this action."
+        )
     if values["postingDate"] == NO_DATE:
         raise _dialog_of(empty_field("Posting Date", _record(document)))
     _check_date(books, values["postingDate"])

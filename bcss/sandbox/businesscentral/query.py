@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote_plus
 
+from bcss.sandbox.businesscentral.entities import Entity
 from bcss.sandbox.businesscentral.errors import Refused, bad_request
 from bcss.sandbox.businesscentral.filters import Filter, parse_filter
 from bcss.sandbox.businesscentral.rows import Table
-from bcss.sandbox.businesscentral.schema import Entity
 
 SERVER_PAGE = 20_000
 _PAGE_SIZE = re.compile(r"odata\.maxpagesize\s*=\s*([0-9]{1,9})", re.IGNORECASE)

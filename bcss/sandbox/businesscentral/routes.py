@@ -1,11 +1,8 @@
 """Answer calls below a company, one function per kind of entity set (business-central.md §1.1)."""
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-from bcss.sandbox.businesscentral import attachments, documents, masters, posting, tracking
+from bcss.sandbox.businesscentral import attachments, documents, masters, posting
 from bcss.sandbox.businesscentral.answers import (
     Call,
     check_intent,
@@ -18,27 +15,19 @@ from bcss.sandbox.businesscentral.answers import (
     seen,
 )
 from bcss.sandbox.businesscentral.bodies import parse_object
+from bcss.sandbox.businesscentral.cards import ATTACHMENTS
 from bcss.sandbox.businesscentral.errors import (
-    bad_request,
     dialog,
     no_segment,
     not_allowed,
     not_found,
 )
-from bcss.sandbox.businesscentral.query import Options, parse_options
-from bcss.sandbox.businesscentral.rows import Document, Row, Table
-from bcss.sandbox.businesscentral.schema import (
-    ATTACHMENTS,
-    SALES_SHIPMENTS,
-    SHIPMENT_LINES,
-    WORKFLOW_DOCUMENTS,
-    WORKFLOW_ITEMS,
-    Kind,
-)
+from bcss.sandbox.businesscentral.paths import Segment, identity_of, split, visible
+from bcss.sandbox.businesscentral.query import parse_options
+from bcss.sandbox.businesscentral.rows import Document, Row
+from bcss.sandbox.businesscentral.schema import SALES_SHIPMENTS, SHIPMENT_LINES, Kind
 from bcss.sandbox.kit import Response
 
-_SEGMENT = re.compile(r"([A-Za-z]+)(?:\((.*)\))?")
-_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _NEEDS_DOCUMENT = "You must specify an Id or a Document Id to get the lines."
 _PARENT_TYPES = {
     "salesorders": "Sales_x0020_Order",
@@ -48,36 +37,6 @@ _PARENT_TYPES = {
     "customers": "Customer",
     "items": "Item",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A part of the path: a name and, where there is one, its key in parentheses."""
-
-    name: str
-    key: str
-
-    @property
-    def low(self) -> str:
-        """Return the name for comparing; BC takes either case (§1.1)."""
-        return self.name.lower()
-
-
-def split(text: str) -> Segment:
-    """Read a part of the path, or refuse it."""
-    match = _SEGMENT.fullmatch(text)
-    if match is None:
-        if text == "$count":
-            return Segment(text, "")
-        raise no_segment(text[:80])
-    return Segment(match[1], match[2] or "")
-
-
-def identity_of(segment: Segment) -> str:
-    """Read a GUID key, bare as §1.1 wants it."""
-    if not _GUID.fullmatch(segment.key):
-        raise bad_request("Bad Request - Error in query syntax.")
-    return segment.key.lower()
 
 
 def answer(call: Call, parts: list[str]) -> Response:
@@ -127,7 +86,7 @@ def _collection(call: Call, kind: Kind) -> Response:
 
 def _document(call: Call, kind: Kind, head: Segment) -> Response:
     if call.request.method == "GET":
-        return one(call, kind.entity, _visible(call, call.books.documents(kind), head))
+        return one(call, kind.entity, visible(call, call.books.documents(kind), head))
     document = documents.require(call.books, kind, identity_of(head))
     match call.request.method:
         case "PATCH":
@@ -139,16 +98,6 @@ def _document(call: Call, kind: Kind, head: Segment) -> Response:
             return Response(204)
         case method:
             raise not_allowed(method, head.name)
-
-
-def _visible(call: Call, table: Table[Any], head: Segment) -> Any:
-    """Return a row by its key as this read may see it, or refuse with 404."""
-    identity = identity_of(head)
-    plain = not call.header("x-sandbox-lag") and not call.books.switches["hide_posted"]
-    found = table.get(identity) if plain else seen(call, table).get(identity)
-    if found is None:
-        raise not_found()
-    return found
 
 
 def _below_document(call: Call, kind: Kind, path: list[Segment]) -> Response:
@@ -164,7 +113,7 @@ def _below_document(call: Call, kind: Kind, path: list[Segment]) -> Response:
         raise no_segment(below.name)
     table = call.books.documents(kind)
     if call.request.method == "GET":
-        document = _visible(call, table, path[0])
+        document = visible(call, table, path[0])
     else:
         document = documents.require(call.books, kind, identity_of(path[0]))
     if below.key:
@@ -248,7 +197,7 @@ def _shipments(call: Call, path: list[Segment]) -> Response:
     table = seen(call, call.books.shipments)
     if not path[0].key:
         return listing(call, SALES_SHIPMENTS, table)
-    shipment = _visible(call, call.books.shipments, path[0])
+    shipment = visible(call, call.books.shipments, path[0])
     if len(path) == 1:
         return one(call, SALES_SHIPMENTS, shipment)
     if path[1].low == "documentattachments":
@@ -317,68 +266,6 @@ def _attachment_content(call: Call, path: list[Segment]) -> Response:
     check_match(call, found.version, required=True)
     attachments.upload(call.books, found, call.request.body)
     return Response(204)
-
-
-def page_service(call: Call, parts: list[str]) -> Response:
-    """Answer the OData page services below `ODataV4/Company('…')` (§3.4)."""
-    head = split(parts[0])
-    services = {"workflowsalesdocuments": _workflow, "salesdocuments": _workflow}
-    handler = services.get(head.low, _workflow_items if head.low == "workflowitems" else None)
-    if handler is None or not call.books.switches["tracking_service"] or len(parts) > 1:
-        raise no_segment(head.name)
-    refusal = denied(call, head.name)
-    if refusal is not None:
-        raise refusal
-    return handler(call, head)
-
-
-def _workflow(call: Call, head: Segment) -> Response:
-    books = call.books
-    tables = [seen(call, books.documents(kind)) for kind in Kind]
-    if not head.key:
-        if call.request.method != "GET":
-            raise not_allowed(call.request.method, head.name)
-        return _workflow_list(call, tables)
-    identity = identity_of(head)
-    match call.request.method:
-        case "GET":
-            found = tracking.find_rows(tables, [identity])
-            if not found:
-                raise not_found()
-            return one(call, WORKFLOW_DOCUMENTS, found[0])
-        case "PATCH":
-            check_intent(call)
-            document = tracking.find_document(books, identity)
-            check_match(call, document.header_version, required=True)
-            stored = tracking.patch(books, document, call.request.body)
-            return one(call, WORKFLOW_DOCUMENTS, tracking.document_row(stored))
-        case method:
-            raise not_allowed(method, head.name)
-
-
-def _workflow_list(call: Call, tables: list[Table[Document]]) -> Response:
-    """List drafts; a filter on ids reads those only."""
-
-    def by_id(options: Options) -> list[Row] | None:
-        wanted = options.filter
-        if wanted is None or wanted.equal_field != "id":
-            return None
-        rows = tracking.find_rows(tables, wanted.equal_values)
-        return [row for row in rows if wanted.test(row.values)]
-
-    options = parse_options(call.request.query, WORKFLOW_DOCUMENTS)
-    if by_id(options) is not None:
-        return listing(call, WORKFLOW_DOCUMENTS, [], by_id)
-    return listing(call, WORKFLOW_DOCUMENTS, tracking.document_rows(tables))
-
-
-def _workflow_items(call: Call, head: Segment) -> Response:
-    if call.request.method != "GET":
-        raise not_allowed(call.request.method, head.name)
-    rows = tracking.item_rows(call.books)
-    if not head.key:
-        return listing(call, WORKFLOW_ITEMS, rows)
-    return one(call, WORKFLOW_ITEMS, _visible(call, rows, head))
 
 
 def _masters(call: Call, path: list[Segment]) -> Response:

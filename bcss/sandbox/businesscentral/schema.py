@@ -1,11 +1,8 @@
-"""List the properties of each entity with type, length and writability (business-central.md §2)."""
+"""List the properties of sales documents and their lines (business-central.md §2.6 to §2.11)."""
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
-from types import MappingProxyType
+
+from bcss.sandbox.businesscentral.entities import Entity, entity_of
 
 _ADDRESSES = """
 sellToAddressLine1 text100
@@ -87,270 +84,7 @@ _LINE_END = """
 itemVariantId guid
 locationId guid
 """
-_KIND = re.compile(r"([a-z]+?)([0-9]*)$")
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A property: `kind` is guid, code, text, decimal, int, bool, date, datetime or enum.
-
-    `stored` is false for properties computed per row, which take neither filter nor order (§5.1).
-    """
-
-    name: str
-    kind: str
-    length: int
-    writable: bool
-    stored: bool
-
-
-@dataclass(frozen=True)
-class Entity:
-    """An entity set, the name of its type and its properties in page order."""
-
-    name: str
-    singular: str
-    fields: Mapping[str, Field]
-    navigations: tuple[str, ...] = ()
-
-    @cached_property
-    def positions(self) -> dict[str, int]:
-        """Return each property's place on the page."""
-        return {name: place for place, name in enumerate(self.fields)}
-
-
-def _field(line: str) -> Field:
-    name, kind, *flags = line.split()
-    match = _KIND.fullmatch(kind)
-    assert match is not None, kind  # noqa: S101 - the tables above are constants
-    return Field(
-        name,
-        match[1],
-        int(match[2] or 0),
-        writable="r" not in flags,
-        stored="computed" not in flags,
-    )
-
-
-def _entity(name: str, singular: str, spec: str, *navigations: str) -> Entity:
-    fields = [_field(line) for line in spec.split("\n") if line.strip()]
-    return Entity(name, singular, MappingProxyType({one.name: one for one in fields}), navigations)
-
-
-COMPANIES = _entity(
-    "companies",
-    "company",
-    """
-id guid r
-systemVersion text80 r
-timestamp int r
-name text30 r
-displayName text250 r
-businessProfileId text250 r
-systemCreatedAt datetime r
-systemCreatedBy guid r
-systemModifiedAt datetime r
-systemModifiedBy guid r
-""",
-)
-ITEMS = _entity(
-    "items",
-    "item",
-    """
-id guid r
-number code20
-displayName text100
-displayName2 text50
-type enum
-itemCategoryId guid
-itemCategoryCode code20
-blocked bool
-gtin code14
-inventory decimal r computed
-unitPrice decimal
-priceIncludesTax bool
-unitCost decimal
-taxGroupId guid
-taxGroupCode code20
-baseUnitOfMeasureId guid
-baseUnitOfMeasureCode code10
-generalProductPostingGroupId guid
-generalProductPostingGroupCode code20
-inventoryPostingGroupId guid
-inventoryPostingGroupCode code20
-lastModifiedDateTime datetime r
-""",
-    "itemVariants",
-    "unitOfMeasure",
-    "picture",
-    "defaultDimensions",
-    "documentAttachments",
-    "inventoryPostingGroup",
-    "generalProductPostingGroup",
-)
-ITEM_VARIANTS = _entity(
-    "itemVariants",
-    "itemVariant",
-    """
-id guid r
-itemId guid
-itemNumber code20
-code code10
-description text100
-lastModifiedDateTime datetime r
-""",
-    "picture",
-)
-UNITS = _entity(
-    "unitsOfMeasure",
-    "unitOfMeasure",
-    """
-id guid r
-code code10
-displayName text50
-internationalStandardCode code10
-symbol text10
-lastModifiedDateTime datetime r
-""",
-)
-CUSTOMERS = _entity(
-    "customers",
-    "customer",
-    """
-id guid r
-number code20
-displayName text100
-type enum
-addressLine1 text100
-addressLine2 text50
-city text30
-state text30
-country code10
-postalCode code20
-phoneNumber text30
-email text80
-website text255
-salespersonCode code20
-balanceDue decimal r computed
-creditLimit decimal
-taxLiable bool
-taxAreaId guid
-taxAreaDisplayName text100 r computed
-taxRegistrationNumber text50
-currencyId guid
-currencyCode code10 computed
-paymentTermsId guid
-shipmentMethodId guid
-paymentMethodId guid
-blocked enum
-lastModifiedDateTime datetime r
-""",
-    "customerFinancialDetail",
-    "picture",
-    "defaultDimensions",
-    "documentAttachments",
-    "contactsInformation",
-)
-ACCOUNTS = _entity(
-    "accounts",
-    "account",
-    """
-id guid r
-number code20 r
-displayName text100 r
-category enum r
-subCategory text80 r
-blocked bool r
-accountType enum r
-directPosting bool r
-netChange decimal r computed
-consolidationTranslationMethod enum r
-consolidationDebitAccount code20 r
-consolidationCreditAccount code20 r
-excludeFromConsolidation bool r
-lastModifiedDateTime datetime r
-""",
-)
-LOCATIONS = _entity(
-    "locations",
-    "location",
-    """
-id guid r
-code code10
-displayName text100
-contact text100
-addressLine1 text100
-addressLine2 text50
-city text30
-state text30
-country code10
-postalCode code20
-phoneNumber text30
-email text80
-website text255
-lastModifiedDateTime datetime r
-""",
-)
-COUNTRIES = _entity(
-    "countriesRegions",
-    "countryRegion",
-    """
-id guid r
-code code10
-displayName text50
-addressFormat enum
-lastModifiedDateTime datetime r
-""",
-)
-CURRENCIES = _entity(
-    "currencies",
-    "currency",
-    """
-id guid r
-code code10
-displayName text30
-symbol text10
-amountDecimalPlaces text5
-amountRoundingPrecision decimal
-lastModifiedDateTime datetime r
-""",
-)
-TAX_GROUPS = _entity(
-    "taxGroups",
-    "taxGroup",
-    """
-id guid r
-code code20
-displayName text100
-taxType enum r
-lastModifiedDateTime datetime r
-""",
-)
-COMPANY_INFORMATION = _entity(
-    "companyInformation",
-    "companyInformation",
-    """
-id guid r
-displayName text100
-addressLine1 text100
-addressLine2 text50
-city text30
-state text30
-country code10
-postalCode code20
-phoneNumber text30
-faxNumber text30
-email text80
-website text255
-taxRegistrationNumber text50
-currencyCode code10 r computed
-currentFiscalYearStartDate date r computed
-industry text30
-experience text50 computed
-lastModifiedDateTime datetime r
-""",
-)
-SALES_ORDERS = _entity(
+SALES_ORDERS = entity_of(
     "salesOrders",
     "salesOrder",
     f"""
@@ -386,7 +120,7 @@ status enum r
     "paymentTerm",
     "shipmentMethod",
 )
-SALES_INVOICES = _entity(
+SALES_INVOICES = entity_of(
     "salesInvoices",
     "salesInvoice",
     f"""
@@ -427,7 +161,7 @@ status enum r
     "paymentTerm",
     "shipmentMethod",
 )
-SALES_CREDIT_MEMOS = _entity(
+SALES_CREDIT_MEMOS = entity_of(
     "salesCreditMemos",
     "salesCreditMemo",
     f"""
@@ -462,7 +196,7 @@ customerReturnReasonId guid
     "customer",
     "currency",
 )
-SALES_SHIPMENTS = _entity(
+SALES_SHIPMENTS = entity_of(
     "salesShipments",
     "salesShipment",
     f"""
@@ -489,7 +223,7 @@ pricesIncludeTax bool r
     "attachments",
     "documentAttachments",
 )
-ORDER_LINES = _entity(
+ORDER_LINES = entity_of(
     "salesOrderLines",
     "salesOrderLine",
     _LINE + _ORDER_QUANTITIES + _LINE_END,
@@ -500,19 +234,19 @@ ORDER_LINES = _entity(
     "itemVariant",
     "unitOfMeasure",
 )
-INVOICE_LINES = _entity(
+INVOICE_LINES = entity_of(
     "salesInvoiceLines",
     "salesInvoiceLine",
     _LINE + _LINE_END,
     *ORDER_LINES.navigations,
 )
-CREDIT_LINES = _entity(
+CREDIT_LINES = entity_of(
     "salesCreditMemoLines",
     "salesCreditMemoLine",
     _LINE + _LINE_END,
     *ORDER_LINES.navigations,
 )
-SHIPMENT_LINES = _entity(
+SHIPMENT_LINES = entity_of(
     "salesShipmentLines",
     "salesShipmentLine",
     """
@@ -533,41 +267,8 @@ shipmentDate date r
 """,
     "dimensionSetLines",
 )
-ATTACHMENTS = _entity(
-    "documentAttachments",
-    "documentAttachment",
-    """
-id guid r
-fileName text250
-byteSize int r
-parentType enum
-parentId guid
-lineNumber int
-documentFlowSales bool
-documentFlowPurchase bool
-lastModifiedDateTime datetime r
-""",
-)
-SUBSCRIPTIONS = _entity(
-    "subscriptions",
-    "subscription",
-    """
-subscriptionId text150 r
-notificationUrl text250
-resource text250
-timestamp int r
-userId guid r
-lastModifiedDateTime datetime r
-clientState text2048
-expirationDateTime datetime r
-systemCreatedAt datetime r
-systemCreatedBy guid r
-systemModifiedAt datetime r
-systemModifiedBy guid r
-""",
-)
 # §3.4 route A: the page service over unposted sales documents.
-WORKFLOW_DOCUMENTS = _entity(
+WORKFLOW_DOCUMENTS = entity_of(
     "workflowSalesDocuments",
     "workflowSalesDocument",
     """
@@ -598,29 +299,6 @@ shippingAgentServiceCode code10
 status enum r
 """,
     "workflowSalesDocumentLines",
-)
-# §2.1: what items do not show stands in this page service.
-WORKFLOW_ITEMS = _entity(
-    "workflowItems",
-    "workflowItem",
-    """
-id guid r
-number code20 r
-description text100 r
-type enum r
-baseUnitOfMeasure code10 r
-salesUnitOfMeasure code10 r
-unitPrice decimal r
-grossWeight decimal r
-netWeight decimal r
-unitsPerParcel decimal r
-unitVolume decimal r
-tariffNumber code20 r
-countryRegionOfOriginCode code10 r
-gtin code14 r
-blocked bool r
-lastDateModified date r
-""",
 )
 
 

@@ -12,9 +12,9 @@ from urllib.parse import quote, urlsplit
 
 from bcss.sandbox.businesscentral.bodies import blank, parse_object, read_properties
 from bcss.sandbox.businesscentral.books import Books, Change, Subscription
+from bcss.sandbox.businesscentral.cards import SUBSCRIPTIONS
 from bcss.sandbox.businesscentral.errors import Refused, bad_request, no_token, not_found
 from bcss.sandbox.businesscentral.rows import encode, time_text
-from bcss.sandbox.businesscentral.schema import SUBSCRIPTIONS
 
 LIFETIME = timedelta(days=3)
 _MOST = 200

@@ -6,15 +6,15 @@ from typing import Any
 from bcss.sandbox.businesscentral import documents
 from bcss.sandbox.businesscentral.bodies import Properties, blank, parse_object, read_properties
 from bcss.sandbox.businesscentral.books import Books
+from bcss.sandbox.businesscentral.cards import WORKFLOW_ITEMS
 from bcss.sandbox.businesscentral.errors import (
     Refused,
-    failed_test,
     not_found,
     not_related,
     read_only,
 )
 from bcss.sandbox.businesscentral.rows import NO_TIME, Document, Row, Table, changed
-from bcss.sandbox.businesscentral.schema import WORKFLOW_DOCUMENTS, WORKFLOW_ITEMS, Kind
+from bcss.sandbox.businesscentral.schema import WORKFLOW_DOCUMENTS, Kind
 
 # Properties of the page that the aggregate buffers too, by the aggregate's names.
 _BUFFERED = {
@@ -142,11 +142,7 @@ def _apply(books: Books, document: Document, properties: Properties) -> Document
 
 def _check_open(document: Document) -> None:
     if documents.is_released(document):
-        raise failed_test(
-            f"Status must be equal to 'Open' in Sales Header: Document Type="
-            f"{document.kind.title}, No.={document.values['number']}. "
-            "Current value is 'Released'."
-        )
+        raise documents.released(document)
 
 
 def _check_agent(books: Books, value: str) -> None:

@@ -1,0 +1,116 @@
+"""Say how a run ended: silent when nothing is new, one paragraph for whatever is (design §2)."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bcss.cli.answer import Answer
+from bcss.cli.ending import error_object, paragraph
+from bcss.cli.options import Common
+from bcss.cli.render import printable, say
+
+if TYPE_CHECKING:
+    from bcss.app import Summary
+    from bcss.holds import Hold
+
+_MOST = 5
+_COUNTED = ("created", "adopted", "tracked", "posted", "confirmed", "dropped")
+_WORDS = {
+    "created": "drafts created",
+    "adopted": "found again",
+    "tracked": "tracked",
+    "posted": "posted",
+    "confirmed": "confirmed",
+    "dropped": "dropped",
+}
+
+
+def hold_object(hold: "Hold") -> dict[str, Any]:
+    """Return a hold as `--json` shows it."""
+    return {
+        "id": hold.label,
+        "order_number": hold.order_number,
+        "order_key": hold.order_key,
+        "order_id": hold.order_id,
+        "store_id": hold.store_id,
+        "reason": hold.why,
+        "release": str(hold.release),
+        "since": hold.since,
+        "amount": hold.amount,
+        "currency": hold.currency,
+        "message": hold.message,
+        "next_step": hold.next_step,
+        "subject": hold.subject,
+        "next_at": hold.next_at,
+    }
+
+
+def run_object(summary: "Summary", command: str, name: str) -> dict[str, Any]:
+    """Return a run as `--json` shows it."""
+    report = summary.report
+    return {
+        "run": {"run_id": summary.run_id, "command": command, "connection": name},
+        **{word: getattr(report, word) for word in _COUNTED},
+        "holds": [hold_object(hold) for hold in summary.new_holds],
+        "notes": list(report.notes),
+        "failed": list(report.failed),
+        "errors": [error_object(error) for error in summary.errors],
+        "requests": dict(summary.requests),
+        "exit_code": int(summary.exit_code),
+    }
+
+
+def report_run(
+    summary: "Summary", command: str, name: str, common: Common, loud: Sequence[str] = ()
+) -> Answer:
+    """Print what a run has to say on stderr, and return its answer.
+
+    `loud` is said even where nobody watches, unless `--quiet`.
+    """
+    watched = sys.stderr.isatty() or common.verbose
+    for error in _distinct(summary.errors):
+        say(error if isinstance(error, str) else paragraph(error, name))
+    if summary.new_holds:
+        say(held_paragraph(summary.new_holds, name))
+    if not common.quiet:
+        notes = [*loud, *(one for one in summary.report.notes if watched and one not in loud)]
+        for note in notes:
+            say(f"bcss: {printable(name)}: {printable(note)}")
+        if watched and not common.as_json:
+            say(f"bcss: {printable(name)}: {moved(summary)}")
+    return Answer(run_object(summary, command, name), code=summary.exit_code)
+
+
+def _distinct(errors: Sequence[Any]) -> list[Any]:
+    """Say the same thing once, however many flows met it."""
+    return list({str(error): error for error in errors}.values())
+
+
+def held_paragraph(holds: "Sequence[Hold]", name: str) -> str:
+    """Name what a run held newly: which order, why, and what to do."""
+    count = len(holds)
+    lines = [f"bcss: {printable(name)}: {count} newly held; each waits for what is said here:"]
+    lines += [f"  {_line(hold)}" for hold in holds[:_MOST]]
+    if count > _MOST:
+        lines.append(f"  … and {count - _MOST} more: bcss hold list")
+    return "\n".join(lines)
+
+
+def _line(hold: "Hold") -> str:
+    named = f"order {hold.order_number}" if hold.order_number else hold.subject
+    message = printable(hold.message).rstrip(".")
+    return f"{hold.label} {printable(named)}: {hold.why}: {message}. {hold.next_step}"
+
+
+def moved(summary: "Summary") -> str:
+    """Say in one line what a run moved."""
+    counted = {word: getattr(summary.report, word) for word in _COUNTED}
+    parts = [f"{count} {_WORDS[word]}" for word, count in counted.items() if count]
+    text = ", ".join(parts) or "nothing to do"
+    return f"{text}{_calls(summary.requests)}"
+
+
+def _calls(requests: Mapping[str, int]) -> str:
+    words = {"business_central": "Business Central", "shipstation": "ShipStation"}
+    parts = [f"{requests[vendor]} to {words.get(vendor, vendor)}" for vendor in requests]
+    return f" ({' and '.join(parts)} requests)" if parts else ""

@@ -1,0 +1,147 @@
+"""Read a connection's memory: without locks, without network, and without making a database."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from bcss.clock import SystemClock, parse_utc
+from bcss.config.schema import Config
+from bcss.errors import FixConfig
+from bcss.store.db import Run, Store
+from bcss.units import Unit
+
+NOTHING_YET = "nothing has run yet"
+SOON = timedelta(hours=24)
+_WINDOW = 60.0
+_RUNS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a person's word for an order led to."""
+
+    text: str
+    order_ids: tuple[int, ...]
+    units: tuple[Unit, ...]
+
+
+@contextmanager
+def reading(config: Config) -> Iterator[Store | None]:
+    """Open the state database to look at it; None where nothing has run yet."""
+    if not config.state.path.exists():
+        yield None
+        return
+    with closing(Store(config.state.path, SystemClock())) as store:
+        yield store
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[Store]:
+    """Open the state database to look at it; raise FixConfig where nothing has run yet."""
+    with reading(config) as store:
+        if store is None:
+            raise FixConfig(
+                f"{config.name}: {NOTHING_YET}, so there is nothing to show.",
+                hint="Run bcss sync all first.",
+            )
+        yield store
+
+
+def find(store: Store, text: str) -> Found:
+    """Find an order by number, orderKey, tracking number or Business Central document number."""
+    text = text.strip()
+    order_ids = store.orders.find_orders(text)
+    units = store.units.of_orders(order_ids) + store.units.by_document(text)
+    distinct = {unit.unit_id: unit for unit in units}
+    members = [one for unit_id in distinct for one in store.units.members(unit_id)]
+    return Found(text, tuple(dict.fromkeys([*order_ids, *members])), tuple(distinct.values()))
+
+
+def require(store: Store, text: str) -> Found:
+    """Find an order, or raise FixConfig that says what was tried."""
+    found = find(store, text)
+    if not found.order_ids and not found.units:
+        raise FixConfig(
+            f"No order is known by {text!r}.",
+            hint="Order number, orderKey, tracking number and document number are understood; "
+            "an order that ShipStation showed since the last run is not known yet.",
+        )
+    return found
+
+
+def last_runs(store: Store) -> list[Run]:
+    """Return the newest run of each command."""
+    newest: dict[str, Run] = {}
+    for run in store.runs(_RUNS):
+        newest.setdefault(run.command, run)
+    return list(newest.values())
+
+
+def holder(config: Config) -> Mapping[str, Any] | None:
+    """Return what the run lock's file says of a process that still lives, without locking."""
+    path = config.state.path
+    try:
+        said = json.loads(path.with_name(f"{path.name}.run.lock").read_text()[:4096])
+        os.kill(int(said["pid"]), 0)
+    except PermissionError:
+        return said  # another user's process, but there is one
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def budget_path() -> Path:
+    """Return where the rate budget lies, without the HTTP stack that bcss.app brings."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "bcss" / "budget.db"
+
+
+def quota(config: Config) -> dict[str, Any] | None:
+    """Return what is left of ShipStation's quota; None before the first run on this host.
+
+    The key is known by the stores that the connection claims, so no secret is asked for.
+    """
+    from bcss.store.budget import Budget  # noqa: PLC0415 - only status asks
+
+    path = budget_path()
+    if not path.exists():
+        return None
+    clock, limit = SystemClock(), config.shipstation.requests_per_minute
+    with closing(Budget(path, "", limit, _WINDOW, clock)) as anyone:
+        keys = [one.key_hash for one in anyone.claims() if one.connection == config.name]
+    if not keys:
+        return None
+    with closing(Budget(path, keys[0], limit, _WINDOW, clock)) as own:
+        left = own.quota()
+    return {
+        "limit": left.limit,
+        "remaining": left.remaining,
+        "resets_in_seconds": round(left.resets_in),
+        "blocked_for_seconds": round(left.blocked_for),
+    }
+
+
+def subscriptions(store: Store) -> list[dict[str, Any]]:
+    """Return the Business Central subscriptions as the last renewal left them."""
+    try:
+        noted = json.loads(store.meta("subscriptions") or "[]")
+    except ValueError:
+        return []
+    rows = noted if isinstance(noted, list) else [noted]
+    return [row for row in rows if isinstance(row, dict)]
+
+
+def subscriptions_end_soon(config: Config) -> bool:
+    """Tell whether a subscription has a day or less to live, as far as is known here."""
+    with reading(config) as store:
+        if store is None:
+            return False
+        now = store.clock.now()
+        ends = [parse_utc(one["expires"]) for one in subscriptions(store) if one.get("expires")]
+        return any(end - now < SOON for end in ends)
+

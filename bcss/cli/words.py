@@ -1,0 +1,101 @@
+"""Say where a unit stands in words that a person in finance understands."""
+
+from typing import assert_never
+from zoneinfo import ZoneInfo
+
+from bcss.cli.render import when
+from bcss.clock import parse_utc
+from bcss.config.schema import DocumentKind
+from bcss.holds import Hold
+from bcss.mapping.readiness import (
+    NOT_SHIPPED,
+    WAITING_FOR_DATE,
+    WAITING_FOR_EVIDENCE,
+    WAITING_FOR_POLL,
+    WAITING_FOR_SIBLING,
+)
+from bcss.money import show
+from bcss.units import State, Unit
+
+KINDS = {
+    DocumentKind.POSTED_INVOICE: "invoice",
+    DocumentKind.DRAFT_INVOICE: "draft invoice",
+    DocumentKind.SALES_ORDER: "sales order",
+    DocumentKind.SHIP_AND_INVOICE: "sales order, shipped and invoiced",
+}
+_WAITING = {
+    NOT_SHIPPED: "has not shipped yet; it is booked once it has",
+    WAITING_FOR_SIBLING: "has shipped in part; it is booked when the rest has shipped as well",
+    WAITING_FOR_EVIDENCE: "is marked as shipped, and its label or fulfillment has not shown up yet",
+    WAITING_FOR_POLL: "changed while ShipStation was being read; the next run reads it again",
+    WAITING_FOR_DATE: "has a ship date in the future; it is booked on that day",
+    "settle": "waits until an earlier request to Business Central can no longer take effect",
+    "replace": "changed after its draft was made; the next run takes the draft back and makes "
+    "a new one",
+    "cancel": "was cancelled; the next run deletes its draft",
+}
+
+
+def waiting_words(reason: str) -> str:
+    """Say what a unit waits for."""
+    if reason.startswith("refused: "):
+        return f"was refused when posted ({reason.removeprefix('refused: ')}); it is read back next"
+    return _WAITING.get(reason, reason)
+
+
+def standing(unit: Unit, hold: Hold | None, zone: ZoneInfo) -> str:
+    """Say in one or two sentences where a unit stands and what happens next."""
+    text = _state(unit, zone)
+    if hold is None:
+        return text
+    return (
+        f"{text} It is held ({hold.label}, {hold.why}) since {when(hold.since, zone)}: "
+        f"{hold.message.rstrip('.')}. Next: {hold.next_step}"
+    )
+
+
+def _state(unit: Unit, zone: ZoneInfo) -> str:
+    kind = KINDS[unit.kind]
+    match unit.state:
+        case State.SEEN:
+            return f"It {waiting_words(unit.waiting)}." if unit.waiting else "It is not booked."
+        case State.READY:
+            return f"It has shipped; the next run makes the {kind}."
+        case State.CREATE_INTENT:
+            return (
+                f"A {kind} was sent to Business Central {when(unit.sent_at, zone)} and the answer "
+                "never came; the next run looks for it before it tries again."
+            )
+        case State.DRAFTED:
+            return _drafted(unit)
+        case State.POST_INTENT | State.POSTED:
+            return f"Draft {unit.draft_number} was sent to be posted; the next run reads it back."
+        case State.CONFIRMED:
+            return _booked(unit)
+        case State.DROPPED:
+            return f"It is not booked: {unit.waiting or 'there is nothing to book'}."
+        case _:
+            assert_never(unit.state)
+
+
+def _drafted(unit: Unit) -> str:
+    then = "the next run compares and posts it" if unit.kind.posts else "the next run compares it"
+    if unit.waiting:
+        then = f"it {waiting_words(unit.waiting)}"
+    return f"Draft {unit.draft_number} stands in Business Central; {then}."
+
+
+def _booked(unit: Unit) -> str:
+    number = unit.document_number or unit.draft_number
+    done = "posted" if unit.kind.posts else "made"
+    on = f" on {unit.ship_date}" if unit.ship_date else ""
+    total = unit.bc_total if unit.bc_total is not None else unit.total
+    amount = f", {show(total, unit.currency)}" if total is not None else ""
+    tracking = unit.draft.tracking.number if unit.draft else ""
+    sent = f", tracking {tracking}" if tracking else ", without a tracking number"
+    return f"It is booked: {KINDS[unit.kind]} {number} was {done}{on}{amount}{sent}."
+
+
+def entry_time(at: str, zone: ZoneInfo) -> str:
+    """Render the time of a row of the trail."""
+    return when(parse_utc(at), zone)

@@ -1,0 +1,34 @@
+"""Repeat one seed, or play a range: python -m tests.simulation 123 [456]."""
+
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.conftest import SECRETS
+from tests.simulation.sim import simulate
+
+
+def main() -> None:
+    os.environ.update(SECRETS)
+    first, last = int(sys.argv[1]), int(sys.argv[2] if len(sys.argv) > 2 else sys.argv[1])
+    counts: Counter[str] = Counter()
+    failed = []
+    begun = time.perf_counter()
+    for seed in range(first, last + 1):
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            history = simulate(seed, Path(folder))
+        counts += history.counts
+        if history.broken:
+            failed.append(seed)
+            sys.stdout.write(history.story() + "\n\n")
+        elif first == last:
+            sys.stdout.write(history.story() + "\n")
+    took = time.perf_counter() - begun
+    sys.stdout.write(f"{last - first + 1} seeds in {took:.1f} s, {dict(counts)}, failed {failed}\n")
+
+
+if __name__ == "__main__":
+    main()
