@@ -2,9 +2,12 @@
 
 import getpass
 import os
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,14 @@ from bcss.clock import Clock, SystemClock, iso, parse_utc
 from bcss.config.schema import BusinessCentral, Config
 from bcss.errors import BcssError, Exit, FixConfig, worst
 from bcss.flows.connection import Connection
+from bcss.flows.rebuild import rebuild as flow_rebuild
+from bcss.flows.rebuild import start_cold_hold
 from bcss.holds import Hold
 from bcss.http import ApiSession, raw_sender
 from bcss.locks import run_lock
 from bcss.secrets import resolve
 from bcss.shipstation.client import ShipStationClient, basic_authorize
+from bcss.store import witness
 from bcss.store.budget import Budget, hash_key
 from bcss.store.db import Store
 
@@ -44,6 +50,7 @@ class Surroundings:
     width: int = 3
     synchronous: str = "FULL"
     budget_path: Path | None = None
+    witness_folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,7 @@ def connect(
 ) -> Iterator[Connection]:
     """Open the state database and prepare both clients, which sign in when first asked."""
     with ExitStack() as stack:
-        store = Store(config.state.path, around.clock, synchronous=around.synchronous)
+        store, seen = _open_store(config, around)
         stack.callback(store.close)
         sessions: dict[str, ApiSession] = {}
         ends = None
@@ -114,8 +121,36 @@ def connect(
             dry_run=options.dry_run,
             requests=lambda: {name: one.requests for name, one in sessions.items()},
         )
-        store.begin_run(command, actor(), __version__, config.digest)
+        run_id = store.begin_run(command, actor(), __version__, config.digest)
+        witness.write(seen, store.database_id, run_id)
+        _note_host(conn)
         yield conn
+
+
+def _open_store(config: Config, around: Surroundings) -> tuple[Store, Path]:
+    """Open the database, unless it is not the one that the witness has seen."""
+    database = config.state.path
+    seen = witness.witness_path(around.witness_folder or host_folder(), database)
+    witness.check_presence(seen, database)
+    store = Store(database, around.clock, synchronous=around.synchronous)
+    try:
+        witness.check(seen, database, store.database_id, store.last_run())
+    except BaseException:
+        store.close()
+        raise
+    return store, seen
+
+
+def _note_host(conn: Connection) -> None:
+    """Begin a cold hold where the database was moved here from another host (design §4.5)."""
+    here = sha256(platform.node().encode()).hexdigest()[:16]
+    known = conn.store.meta("host")
+    if known == here:
+        return
+    with conn.store.write():
+        conn.store.set_meta("host", here)
+        if known:
+            start_cold_hold(conn, "the database came from another host")
 
 
 def finish(conn: Connection) -> Summary:
@@ -264,7 +299,32 @@ def _shipstation(
     return ShipStationClient(session)
 
 
+def host_folder() -> Path:
+    """Return the folder for what outlives a connection's state: budget and witnesses."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "bcss"
+
+
 def budget_path() -> Path:
     """Return the host-wide file of the rate budget, shared by every connection of this user."""
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "bcss" / "budget.db"
+    return host_folder() / "budget.db"
+
+
+def rebuild(config: Config, since: datetime, around: Surroundings | None = None) -> Summary:
+    """Build the state database again, keeping what is left of the old one beside it."""
+    around = around or Surroundings()
+    database = config.state.path
+    with run_lock(database, "rebuild", around.clock), ExitStack() as stack:
+        stamp = around.clock.now().strftime("%Y%m%dT%H%M%SZ")
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            left = database.with_name(database.name + suffix)
+            if left.exists():
+                left.replace(database.with_name(f"{database.name}.{stamp}{suffix}"))
+        witness.forget(witness.witness_path(around.witness_folder or host_folder(), database))
+        conn = stack.enter_context(connect(config, "rebuild", Options(), around))
+        try:
+            flow_rebuild(conn, since)
+        except BcssError as error:
+            conn.report.errors.append(error)
+            conn.report.failed.append("rebuild")
+        return finish(conn)

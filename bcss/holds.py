@@ -60,6 +60,7 @@ class Why(StrEnum):
     POST_REFUSED = "post_refused"
     PERIOD_CLOSED = "period_closed"
     BOOKED_TWICE = "booked_twice"
+    SURPLUS_DRAFT = "surplus_draft"
     POSTED_TOTAL_DIFFERS = "posted_total_differs"
     EDITED_AFTER_POST = "edited_after_post"
     VOIDED_AFTER_POST = "voided_after_post"
@@ -163,6 +164,9 @@ REASONS: dict[Why, Reason] = {
     ),
     Why.BOOKED_TWICE: Reason(
         _PERSON, "Two posted documents carry this reference: credit one of them by hand today."
+    ),
+    Why.SURPLUS_DRAFT: Reason(
+        _PERSON, "A second draft of this order was touched by somebody: delete it by hand."
     ),
     Why.POSTED_TOTAL_DIFFERS: Reason(
         _PERSON,

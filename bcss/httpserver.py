@@ -9,13 +9,14 @@ import io
 import re
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any, Final, Protocol
 
 from bcss.clock import Clock
@@ -131,18 +132,19 @@ class _Patience(io.RawIOBase):
         return self._connection.recv_into(buffer)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(socketserver.StreamRequestHandler):
     server: "Server"
     disable_nagle_algorithm = True  # 40 ms an answer otherwise (stack.md §7.1)
 
     def setup(self) -> None:
         super().setup()
         self.rfile.close()
+        self.close_connection = False
         self.patience = _Patience(self.connection, self.server.clock)
-        self.rfile = io.BufferedReader(self.patience, MAX_HEAD)
+        self.reader = io.BufferedReader(self.patience, MAX_HEAD)
+        self.rfile = self.reader
 
     def handle(self) -> None:
-        self.close_connection = False
         with suppress(_Gone, OSError):
             while not self.close_connection and self._await_request():
                 self._serve_one()
@@ -151,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Wait for the first byte of a request; return False when there will be none."""
         self.patience.allow(IDLE_SECONDS)
         with self.server.idling(self.connection) as may_wait:
-            return may_wait and bool(self.rfile.peek(1))
+            return may_wait and bool(self.reader.peek(1))
 
     def _serve_one(self) -> None:
         self.patience.allow(DEADLINE_SECONDS)
@@ -194,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
         return headers
 
     def _line(self, room: int) -> bytes:
-        line = self.rfile.readline(room + 1)
+        line = self.reader.readline(room + 1)
         if len(line) > room:
             raise _Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         if not line.endswith(b"\n"):
@@ -210,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refused(HTTPStatus.BAD_REQUEST)
         if expected:
             self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        body = self.rfile.read(length)
+        body = self.reader.read(length)
         if len(body) < length:
             raise _Gone  # half a message is none
         return Request(head.method.decode("ascii"), head.path, head.query, body)
@@ -225,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.patience.allow(_LINGER_SECONDS)
         self.connection.shutdown(socket.SHUT_WR)
         left = _LINGER_BYTES
-        while left > 0 and (piece := self.rfile.read1(_SMALL)):
+        while left > 0 and (piece := self.reader.read1(_SMALL)):
             left -= len(piece)
 
 
@@ -274,6 +276,11 @@ class Server(ThreadingHTTPServer):
             super().process_request_thread(request, client_address)
         finally:
             self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say in one line that a handler failed; a client that left never comes here."""
+        error = sys.exception()
+        sys.stderr.write(f"bcss: a request failed: {type(error).__name__}: {error}\n")
 
     def _turn_away(self, request: socket.socket) -> None:
         with suppress(OSError):

@@ -53,26 +53,30 @@ class Keeper:
 
     def _run(self) -> None:
         delay = self._first
-        while (child := self._spawn()) is not None:
+        while not self._stopping.is_set():
             begun = self._clock.monotonic()
-            code = child.wait()
+            ended = self._live()
             if self._stopping.is_set():
                 return
             if self._clock.monotonic() - begun > _STEADY:
                 delay = self._first
-            say(f"the worker ended with {code}; it is started again in {delay:g} s.")
-            if self._stopping.wait(delay):
-                return
+            say(f"the worker ended ({ended}); it is started again in {delay:g} s.")
+            self._stopping.wait(delay)
             delay = min(delay * 2, _LONGEST)
 
-    def _spawn(self) -> "subprocess.Popen[bytes] | None":
+    def _live(self) -> str:
+        """Start the child and wait for its end; return what ended it."""
         with self._lock:
             if self._stopping.is_set():
-                return None
-            self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                self._command, env=self._env, stdin=subprocess.DEVNULL
-            )
-            return self._child
+                return ""
+            try:
+                self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                    self._command, env=self._env, stdin=subprocess.DEVNULL
+                )
+            except OSError as error:
+                return str(error.strerror)
+            child = self._child
+        return f"exit {child.wait()}"
 
 
 def say(text: str) -> None:

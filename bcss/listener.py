@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -71,6 +70,10 @@ class Writer:
         self._queue.put(ticket)
         return ticket.settled.wait(_COMMIT_SECONDS) and ticket.stored
 
+    def is_alive(self) -> bool:
+        """Tell whether hints can be stored at all."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Store what waits, and end."""
         self._queue.put(None)
@@ -99,11 +102,15 @@ class Writer:
         if ticket is None:
             return None
         tickets = [ticket]
-        with suppress(queue.Empty):
-            while len(tickets) < _GROUP and (more := self._queue.get_nowait()) is not None:
-                tickets.append(more)
-            if len(tickets) < _GROUP:
-                self._queue.put(None)  # seen too early: it ends the next round
+        while len(tickets) < _GROUP:
+            try:
+                more = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if more is None:
+                self._queue.put(None)  # for the next round
+                break
+            tickets.append(more)
         return tickets
 
     def _commit(self, hints: Hints | None, tickets: list[_Ticket]) -> Hints | None:
@@ -142,7 +149,8 @@ class Receiver:
             case "shipstation" if request.method == "POST":
                 return self._stored([Arrival("shipstation", request.body)])
             case "healthz" if request.method in ("GET", "HEAD"):
-                return Answer(HTTPStatus.OK)
+                alive = self.writer.is_alive()
+                return Answer(HTTPStatus.OK if alive else HTTPStatus.SERVICE_UNAVAILABLE)
             case _:
                 return Answer(HTTPStatus.NOT_FOUND)
 

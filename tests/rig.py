@@ -31,6 +31,7 @@ from bcss.config.schema import (
 from bcss.flows.connection import Connection
 from bcss.flows.orders import pull_orders
 from bcss.flows.shipments import pull_shipments
+from bcss.flows.sweep import sweep_if_due
 from bcss.sandbox import shapes
 from bcss.sandbox.kit import Request
 from bcss.sandbox.world import World
@@ -38,7 +39,11 @@ from tests.mount import AUTHORITY_URL, BC_URL, SHIPSTATION_URL, Mount
 
 STORE = 80001
 SECRET = "sandbox-secret"
-PARTS: tuple[app.Part, ...] = (("pull-orders", pull_orders), ("pull-shipments", pull_shipments))
+PARTS: tuple[app.Part, ...] = (
+    ("pull-orders", pull_orders),
+    ("pull-shipments", pull_shipments),
+    ("sweep", sweep_if_due),
+)
 
 
 class VirtualClock:
@@ -135,6 +140,7 @@ class Rig:
             width=self.width,
             synchronous="OFF",
             budget_path=self.folder / "budget.db",
+            witness_folder=self.folder / "host",
         )
 
     def authorize(self, force: bool) -> dict[str, str]:

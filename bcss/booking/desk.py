@@ -83,6 +83,7 @@ class Desk:
     width: int = 3
     flow: str = "orders"
     config: str = ""
+    cold_until: datetime | None = None
     number_length: int = 50
     only: frozenset[int] | None = None
     refusals: Counter[tuple[int, str]] = field(default_factory=Counter)

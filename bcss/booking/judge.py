@@ -29,10 +29,11 @@ class One:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """More than one document is this unit's; all but `keep` may be deleted."""
+    """More than one document is this unit's; `surplus` may be deleted, `left` must not be."""
 
     keep: Document
     surplus: tuple[Document, ...]
+    left: tuple[Document, ...] = ()
 
 
 Sighting = Nothing | One | Several | Verdict
@@ -114,8 +115,12 @@ def _among(unit: Unit, documents: list[Document]) -> Sighting:
         numbers = " and ".join(sorted(one.number for one in posted))
         return Verdict(Why.BOOKED_TWICE, f"{numbers} are both posted under {unit.reference}.")
     keep = posted[0] if posted else min(documents, key=lambda one: (one.number, one.id))
-    surplus = tuple(one for one in documents if one is not keep and may_delete(one, unit))
-    return Several(keep, surplus)
+    others = [one for one in documents if one is not keep]
+    return Several(
+        keep,
+        tuple(one for one in others if may_delete(one, unit)),
+        tuple(one for one in others if not may_delete(one, unit)),
+    )
 
 
 def may_delete(document: Document, unit: Unit) -> bool:

@@ -155,14 +155,21 @@ def apply(desk: Desk, seen: Sequence[Seen]) -> tuple[list[Unit], list[tuple[Unit
 
 def _free(desk: Desk, unit: Unit) -> list[Unit]:
     """Let a unit be created, unless an earlier create may still land (§4.4.3)."""
+    if desk.cold_until is not None and desk.now() < desk.cold_until:
+        return _settling(desk, unit)
     in_doubt = unit.state is State.CREATE_INTENT and unit.sent_at is not None
     if in_doubt and unit.sent_at is not None and desk.now() < unit.sent_at + desk.settle:
-        if unit.waiting != "settle":
-            desk.save(unit, waiting="settle", waiting_since=desk.now())
-        return []
+        return _settling(desk, unit)
     if in_doubt:
         desk.store.units.close_open(unit.unit_id, "never landed", desk.now())
     return [unit]
+
+
+def _settling(desk: Desk, unit: Unit) -> list[Unit]:
+    """Let a unit wait for what may still land; READY and CREATE_INTENT are looked up again."""
+    if unit.waiting != "settle":
+        desk.save(unit, waiting="settle", waiting_since=desk.now())
+    return []
 
 
 def adopt(desk: Desk, unit: Unit, document: Document, *, posted: bool) -> Unit:

@@ -62,7 +62,7 @@ def post_ready(desk: Desk) -> None:
 
     What an earlier run left in doubt is read back first.
     """
-    _confirm_open(desk)
+    confirm_open(desk)
     for _ in range(_PASSES):
         before = _to_post(desk)
         if not before:
@@ -141,7 +141,7 @@ def _post(desk: Desk, permits: Sequence[Permit]) -> None:
         post(desk, rest)
 
 
-def _confirm_open(desk: Desk) -> None:
+def confirm_open(desk: Desk) -> None:
     """Read back what stands between a post and its confirmation."""
     units = desk.chosen(desk.store.units.in_states([State.POST_INTENT, State.POSTED]))
     for batch in _batches(units):

@@ -30,10 +30,18 @@ def clear(desk: Desk, crowded: Sequence[tuple[Unit, Several]]) -> None:
     removals: list[_Removal] = []
     with desk.write():
         for unit, several in crowded:
-            if is_posted(several.keep, unit) or unit.document_id != several.keep.id:
+            known = several.keep.id in (unit.document_id, unit.invoice_id)
+            if known and unit.state is State.CONFIRMED:
+                kept = unit
+            elif is_posted(several.keep, unit) or not known:
                 kept = adopt(desk, unit, several.keep, posted=is_posted(several.keep, unit))
             else:
                 kept = unit
+            if several.left:
+                numbers = ", ".join(one.number for one in several.left)
+                desk.hold(
+                    kept, Verdict(Why.SURPLUS_DRAFT, f"{numbers} beside {several.keep.number}.")
+                )
             removals += [_Removal(kept, document, None, "surplus") for document in several.surplus]
     _remove(desk, removals)
 

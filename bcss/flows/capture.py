@@ -102,32 +102,42 @@ def _drain(
         conn.store.orders.move_watermark(Watermark(stream, started, started, conn.now()))
 
 
-def keep_batch(conn: Connection, batch: streams.Batch) -> None:
-    """Store what one request brought, inside the caller's transaction."""
+def keep_batch(conn: Connection, batch: streams.Batch) -> int:
+    """Store what one request brought, inside the caller's transaction.
+
+    Return how many records were new or different.
+    """
     now = conn.now()
+    news = 0
     for one in batch.captured:
         if isinstance(one.record, Order):
-            keep_order(conn, one.record, one.raw)
+            news += keep_order(conn, one.record, one.raw)
         else:
             kind = "shipments" if isinstance(one.record, Shipment) else "fulfillments"
             if conn.store.orders.keep_evidence(one.record, now):
+                news += 1
                 _readable_again(conn, f"record:{kind}:{one.raw.get(kind[:-1] + 'Id')}")
     for bad in batch.unreadable:
         _hold_unreadable(conn, bad)
+    return news
 
 
-def keep_order(conn: Connection, order: Order, raw: Mapping[str, Any]) -> None:
-    """Store an order whole when its store is booked, else by id, number and store only."""
+def keep_order(conn: Connection, order: Order, raw: Mapping[str, Any]) -> bool:
+    """Store an order whole when its store is booked, else by id, number and store only.
+
+    Return whether it was new or different.
+    """
     orders = conn.store.orders
     if order.store_id is None:
         _hold_unreadable(conn, _without_store(order, raw))
-        return
+        return False
     booked = order.store_id in conn.booked_stores()
     if booked or orders.related(order.order_id) is not None:
-        if orders.keep_order(order, raw, conn.now()):
-            _readable_again(conn, f"record:orders:{order.order_id}")
-    else:
-        orders.keep_stranger(order)
+        if not orders.keep_order(order, raw, conn.now()):
+            return False
+        _readable_again(conn, f"record:orders:{order.order_id}")
+        return True
+    return orders.keep_stranger(order)
 
 
 def _without_store(order: Order, raw: object) -> streams.Unreadable:

@@ -37,6 +37,7 @@ class Connection:
     polls: int = 0
     polled_at: float | None = None
     refreshed: bool = False
+    since: datetime | None = None
     _bc: BusinessCentralClient | None = None
     _shipstation: ShipStationClient | None = None
 
@@ -82,6 +83,8 @@ class Connection:
 
     def start(self) -> datetime:
         """Return the instant from which streams are read at first."""
+        if self.since is not None:
+            return self.since
         start = self.config.orders.start
         if start is None:
             return self.now() - NO_START

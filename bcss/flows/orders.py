@@ -2,6 +2,7 @@
 
 from bcss.booking.desk import Desk
 from bcss.booking.machine import make_drafts
+from bcss.clock import parse_utc
 from bcss.errors import BcssError
 from bcss.flows.capture import capture
 from bcss.flows.connection import Connection
@@ -56,6 +57,7 @@ def desk_of(conn: Connection, flow: str, only: frozenset[int] | None = None) -> 
         plan(conn)
         return True
 
+    cold = conn.store.meta("cold_until")
     return Desk(
         store=conn.store,
         bc=conn.bc,
@@ -70,5 +72,6 @@ def desk_of(conn: Connection, flow: str, only: frozenset[int] | None = None) -> 
         width=conn.width,
         flow=flow,
         config=conn.config.digest,
+        cold_until=parse_utc(cold) if cold else None,
         only=only,
     )

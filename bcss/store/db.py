@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from bcss.store.cache import Cache
 from bcss.store.captured import Captured
 from bcss.store.queue import Queue
 from bcss.store.schema import migrate
-from bcss.store.sqlite import Connection, open_file, write_tx
+from bcss.store.sqlite import Connection, Error, open_file, trouble, write_tx
 from bcss.store.trail import Event, Trail
 from bcss.store.unitbook import UnitBook
 
@@ -153,6 +153,10 @@ class Store:
                 (iso(now), exit_code, body, self.trail.run_id),
             )
 
+    def last_run(self) -> int:
+        """Return the number of the last run, 0 before the first."""
+        return int(self._conn.execute("SELECT coalesce(max(run_id), 0) FROM run").fetchone()[0])
+
     def runs(self, limit: int = 20) -> list[Run]:
         """Return the last runs, newest first."""
         rows = self._conn.execute(
@@ -187,3 +191,12 @@ class Store:
     def resume_store(self, store_id: int) -> None:
         """Let a store post again."""
         self._conn.execute("DELETE FROM store_stop WHERE store_id = ?", (store_id,))
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a state database as it stands at this moment, also while a run is writing to it."""
+    with closing(open_file(source, create=False)) as here, closing(open_file(target)) as there:
+        try:
+            here.backup(there)
+        except Error as error:
+            raise trouble(error, source) from None

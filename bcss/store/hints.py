@@ -163,9 +163,8 @@ class Hints:
 
 
 def _row(one: Arrival, at: str, *, full: bool) -> tuple[str, bytes, str, str | None]:
-    """Write a row; a single one replaces its like with a new number, so that no worker that has
-    begun on the old one deletes the new one with it.
-    """
+    # A single one replaces its like under a new number, so that a worker that has begun on the
+    # old one cannot delete the new one with it.
     kind = _INSTEAD.get(one.kind, one.kind) if full else one.kind
     single = kind if kind in _INSTEAD.values() else None
     return kind, b"" if single else one.body, at, single

@@ -79,6 +79,10 @@ class UnitBook:
         """Return the confirmed units that still wait for one thing, held ones left out."""
         return self._where("state = 'confirmed' AND waiting = ? AND held = ''", reason)
 
+    def confirmed_since(self, instant: datetime) -> list[Unit]:
+        """Return the units confirmed since a time, held ones included."""
+        return self._where("state = 'confirmed' AND updated_at >= ? ORDER BY unit_id", iso(instant))
+
     def held(self) -> list[Unit]:
         """Return the units that something holds."""
         return self._where("held <> '' ORDER BY unit_id")

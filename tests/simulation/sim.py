@@ -68,7 +68,7 @@ def _quiet(rig: Rig, history: History) -> None:
     rig.world.faults.clear()
     rig.before = rig.after = None
     for _ in range(4):
-        rig.world.clock.advance(1800)
+        rig.world.clock.advance(21 * 3600)
         rig.world.settle()
         summary = rig.run()
         history.broken += [f"after the storm: {error}" for error in summary.errors]
@@ -152,7 +152,7 @@ def _events(rng: random.Random, world: World, history: History, *, people: bool)
         text = event(rng, world)
         if text:
             history.note("event", text)
-            if text.startswith("post_by_person"):
+            if text.startswith(("post_by_person", "release")):
                 history.by_hand.add(text.split()[-1])
         world.clock.advance(rng.choice((1, 5, 90)))
 

@@ -1,0 +1,101 @@
+"""What the `hold` commands show and do for one connection."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from bcss.cli.answer import Answer
+from bcss.cli.render import Block, Table, age, printable, when
+from bcss.cli.report import hold_object
+from bcss.cli.state import NOTHING_YET, opened, reading
+from bcss.cli.words import standing
+from bcss.clock import SystemClock
+from bcss.config.schema import Config
+from bcss.errors import Exit, FixConfig
+from bcss.holds import REASONS, Hold, Why
+from bcss.money import show
+from bcss.store.db import Store
+
+
+def listed(config: Config) -> Answer:
+    """Show everything that is held."""
+    with reading(config) as store:
+        holds = store.holds.open() if store else []
+    now = SystemClock().now()
+    rows = [
+        [
+            hold.label,
+            hold.order_number or hold.subject,
+            hold.why,
+            age(hold.since, now),
+            show(hold.amount, hold.currency) if hold.amount is not None else "",
+            hold.message,
+        ]
+        for hold in holds
+    ]
+    table = Table(("hold", "order", "reason", "since", "amount", "message"), rows)
+    empty = "nothing is held" if store else NOTHING_YET
+    return Answer({"holds": [hold_object(hold) for hold in holds]}, [table if rows else empty])
+
+
+def shown(config: Config, text: str) -> Answer:
+    """Show one hold, ended ones included."""
+    with opened(config) as store:
+        hold = _by_label(store, text)
+        about = _about(store, hold, config)
+    data = {"hold": hold_object(hold), "closed_at": hold.closed_at, "about": about}
+    return Answer(data, [*card(hold), *([printable(about)] if about else [])])
+
+
+def _by_label(store: Store, text: str) -> Hold:
+    number = text.strip().upper().removeprefix("H-")
+    hold = store.holds.by_number(int(number)) if number.isdecimal() else None
+    if hold is None:
+        raise FixConfig(f"There is no hold {text!r}.", hint="bcss hold list shows them.")
+    return hold
+
+
+def _about(store: Store, hold: Hold, config: Config) -> str:
+    kind, _, number = hold.subject.partition(":")
+    if kind != "unit":
+        return ""
+    unit = store.units.get(int(number))
+    return standing(unit, None, config.business_central.time_zone)
+
+
+def card(hold: Hold) -> list[Block]:
+    """Show a hold as a person reads it before deciding."""
+    order = f"order {hold.order_number} " if hold.order_number else f"{hold.subject} "
+    amount = f"({show(hold.amount, hold.currency)}) " if hold.amount is not None else ""
+    ended = f", ended {when(hold.closed_at)}" if hold.closed_at else ""
+    reason = REASONS[Why(hold.why)]
+    return [
+        f"{hold.label} {printable(order)}{amount}held since {when(hold.since)}{ended}",
+        f"reason: {hold.why} (ends by {hold.release})",
+        f"message: {printable(hold.message)}",
+        f"next step: {reason.next_step}",
+        f"approving: {reason.approving}",
+    ]
+
+
+def decided(
+    config: Config,
+    verb: Literal["approve", "ignore"],
+    text: str,
+    ask: Callable[[Hold], str],
+) -> Answer:
+    """Show a hold, take the decision, and carry it out."""
+    from bcss.app import Options, Surroundings, actor, connect, finish  # noqa: PLC0415 - HTTP
+    from bcss.flows import review  # noqa: PLC0415 - HTTP
+
+    with opened(config):
+        pass
+    around = Surroundings(budget_class="operator")
+    with connect(config, f"hold {verb}", Options(), around) as conn:
+        hold = review.find(conn, text)
+        decision = review.Decision(hold, actor(), ask(hold))
+        act = review.approve if verb == "approve" else review.ignore
+        meaning = act(conn, decision)
+        finish(conn)
+    done = "approved" if verb == "approve" else "ignored"
+    data = {"id": hold.label, "decision": done, "meaning": meaning, "exit_code": int(Exit.DONE)}
+    return Answer(data, [f"{hold.label} {done}: {printable(meaning)}"])

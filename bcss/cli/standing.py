@@ -1,0 +1,263 @@
+"""What `status` and `why` say, from the state database alone."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bcss.cli.answer import Answer
+from bcss.cli.render import Block, Table, age, printable, when
+from bcss.cli.report import hold_object
+from bcss.cli.state import (
+    NOTHING_YET,
+    Found,
+    holder,
+    last_runs,
+    opened,
+    quota,
+    reading,
+    require,
+    subscriptions,
+)
+from bcss.cli.words import standing, waiting_words
+from bcss.clock import parse_utc
+from bcss.config.schema import Config
+from bcss.money import show
+from bcss.store.db import Run, Store
+from bcss.units import Unit
+
+_SHOWN_WAITING = 20
+
+
+def status_of(config: Config) -> Answer:
+    """Show how a connection stands."""
+    with reading(config) as store:
+        if store is None:
+            return Answer(_empty(config), [f"{printable(config.name)}: {NOTHING_YET}."])
+        data = _status(config, store)
+        now, zone = store.clock.now(), config.business_central.time_zone
+    return Answer(data, _status_blocks(data, now, zone))
+
+
+def _empty(config: Config) -> dict[str, Any]:
+    return {
+        "runs": [],
+        "running": None,
+        "backlog": {},
+        "holds": [],
+        "waiting": [],
+        "watermarks": [],
+        "quota": quota(config),
+        "subscriptions": [],
+        "stopped_stores": {},
+        "audit": None,
+    }
+
+
+def _status(config: Config, store: Store) -> dict[str, Any]:
+    seq, head = store.trail.head()
+    return {
+        "runs": [_run_object(run) for run in last_runs(store)],
+        "running": holder(config),
+        "backlog": store.units.count_by_state(),
+        "holds": _holds_by_reason(store),
+        "waiting": [_waiting_object(unit) for unit in waiting_units(store)],
+        "watermarks": [
+            {
+                "stream": mark.stream,
+                "reached": mark.reached,
+                "polled_from": mark.polled_from,
+                "completed": mark.completed,
+            }
+            for mark in store.orders.watermarks()
+        ],
+        "quota": quota(config),
+        "subscriptions": [_subscription(one, store.clock.now()) for one in subscriptions(store)],
+        "stopped_stores": {str(one): reason for one, reason in store.store_stops().items()},
+        "audit": {"seq": seq, "head": head},
+    }
+
+
+def _run_object(run: Run) -> dict[str, Any]:
+    return {
+        "run_id": run.run_id,
+        "command": run.command,
+        "actor": run.actor,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "exit_code": run.exit_code,
+        "summary": dict(run.summary),
+    }
+
+
+def _holds_by_reason(store: Store) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for hold in store.holds.open():
+        row = found.setdefault(
+            hold.why, {"reason": hold.why, "count": 0, "oldest": hold.since, "release": ""}
+        )
+        row |= {"count": row["count"] + 1, "oldest": min(row["oldest"], hold.since)}
+        row["release"] = str(hold.release)
+    return sorted(found.values(), key=lambda row: (-row["count"], row["reason"]))
+
+
+def waiting_units(store: Store) -> list[Unit]:
+    """Return the units that wait for time or for ShipStation, held ones left out."""
+    return [unit for unit in store.units.unfinished() if unit.waiting and not unit.held]
+
+
+def _waiting_object(unit: Unit) -> dict[str, Any]:
+    return {
+        "order_number": unit.order_number,
+        "order_key": unit.order_key,
+        "reason": unit.waiting,
+        "since": unit.waiting_since or unit.updated_at,
+    }
+
+
+def _subscription(noted: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    try:
+        left = (parse_utc(str(noted["expires"])) - now).total_seconds() / 3600
+    except (KeyError, ValueError):
+        return dict(noted)
+    return {**noted, "hours_left": round(left, 1)}
+
+
+def _status_blocks(data: Mapping[str, Any], now: datetime, zone: ZoneInfo) -> list[Block]:
+    blocks: list[Block] = [_runs_table(data["runs"], now, zone)]
+    if data["running"]:
+        blocks.append(f"under way: {printable(_under_way(data['running'], zone))}")
+    backlog = ", ".join(f"{count} {state}" for state, count in sorted(data["backlog"].items()))
+    blocks.append(f"units: {backlog or 'none yet'}")
+    if data["holds"]:
+        rows = [[r["reason"], str(r["count"]), age(r["oldest"], now)] for r in data["holds"]]
+        blocks.append(Table(("held", "count", "oldest"), rows))
+    blocks += _waiting_blocks(data["waiting"], now)
+    for store_id, reason in data["stopped_stores"].items():
+        blocks.append(f"posting is stopped for store {store_id}: {printable(reason)}")
+    return [*blocks, *_facts(data, now)]
+
+
+def _runs_table(runs: Sequence[Mapping[str, Any]], now: datetime, zone: ZoneInfo) -> Table:
+    rows = [
+        [
+            run["command"],
+            when(run["started_at"], zone),
+            f"{age(run['started_at'], now)} ago",
+            "not ended" if run["ended_at"] is None else f"exit {run['exit_code']}",
+            _moved(run["summary"]),
+        ]
+        for run in runs
+    ]
+    return Table(("last run", "started", "", "ended", "moved"), rows)
+
+
+def _moved(summary: Mapping[str, Any]) -> str:
+    words = ("created", "posted", "confirmed", "dropped", "held")
+    return ", ".join(f"{summary[word]} {word}" for word in words if summary.get(word))
+
+
+def _under_way(noted: Mapping[str, Any], zone: ZoneInfo) -> str:
+    try:
+        since = when(parse_utc(str(noted.get("since"))), zone)
+    except ValueError:
+        since = "an unknown time"
+    return f"{noted.get('what')} (process {noted.get('pid')}) since {since}"
+
+
+def _waiting_blocks(waiting: Sequence[Mapping[str, Any]], now: datetime) -> list[Block]:
+    counted: dict[str, int] = {}
+    for row in waiting:
+        counted[row["reason"]] = counted.get(row["reason"], 0) + 1
+    blocks: list[Block] = [
+        f"waiting: {count} {printable(reason)}" for reason, count in sorted(counted.items())
+    ]
+    shown = [row for row in waiting if row["reason"] != "not-shipped"][:_SHOWN_WAITING]
+    if shown:
+        rows = [[r["order_number"], r["reason"], age(r["since"] or now, now)] for r in shown]
+        blocks.append(Table(("order", "waits for", "since"), rows))
+    return blocks
+
+
+def _facts(data: Mapping[str, Any], now: datetime) -> list[Block]:
+    facts: list[Block] = [
+        f"read: {mark['stream']} up to {age(mark['reached'], now)} ago"
+        for mark in data["watermarks"]
+    ]
+    if data["quota"]:
+        left = data["quota"]
+        facts.append(f"ShipStation quota: {left['remaining']} of {left['limit']} calls left")
+    for one in data["subscriptions"]:
+        hours = one.get("hours_left")
+        facts.append(f"subscription {printable(one.get('entity_set', ''))}: {hours} h left")
+    audit = data["audit"]
+    facts.append(f"audit: {audit['seq']} rows, head {audit['head'][:16]}")
+    return facts
+
+
+def why_of(config: Config, text: str) -> Answer:
+    """Say in a paragraph where an order stands."""
+    zone = config.business_central.time_zone
+    with opened(config) as store:
+        found = require(store, text)
+        paragraphs = [_why_unit(store, unit, zone) for unit in found.units]
+        paragraphs = paragraphs or [_why_stranger(config, store, found)]
+        data = {"orders": [_why_object(store, unit) for unit in found.units]}
+    return Answer({**data, "text": "\n".join(paragraphs)}, [printable(p) for p in paragraphs])
+
+
+def _why_unit(store: Store, unit: Unit, zone: ZoneInfo) -> str:
+    members = [order for one in store.units.members(unit.unit_id) if (order := store.orders.order(one))]
+    states = ", ".join(dict.fromkeys(order.status for order in members)) or "unknown"
+    total = show(unit.total, unit.currency) if unit.total is not None else "unknown total"
+    parts = f" in {len(members)} parts" if len(members) > 1 else ""
+    hold = store.holds.open_for(f"unit:{unit.unit_id}")
+    stop = store.store_stops().get(unit.store_id)
+    stopped = f" Posting is stopped for its store: {stop}" if stop and unit.kind.posts else ""
+    return (
+        f"Order {unit.order_number} ({total}, store {unit.store_id}{parts}) is {states} in "
+        f"ShipStation. {standing(unit, hold, zone)}{stopped} Reference "
+        f"{unit.reference or unit.other_reference or 'none yet'}."
+    )
+
+
+def _why_stranger(config: Config, store: Store, found: Found) -> str:
+    listed = config.orders.stores
+    order_id = found.order_ids[0]
+    if store.orders.related(order_id) is not None:
+        return f"Order {found.text} was seen in ShipStation; the next run plans it."
+    ignored = [store_id for store_id in listed if store_id not in _booked(config)]
+    return (
+        f"Order {found.text} (id {order_id}) belongs to a store whose orders are not booked; "
+        f"the config ignores {', '.join(map(str, ignored)) or 'none'}, and any store that is not "
+        "listed is held: bcss hold list."
+    )
+
+
+def _booked(config: Config) -> list[int]:
+    from bcss.config.schema import StoreRule  # noqa: PLC0415 - loaded by now
+
+    return [one for one, rule in config.orders.stores.items() if isinstance(rule, StoreRule)]
+
+
+def _why_object(store: Store, unit: Unit) -> dict[str, Any]:
+    hold = store.holds.open_for(f"unit:{unit.unit_id}")
+    return {
+        "order_number": unit.order_number,
+        "order_key": unit.order_key,
+        "store_id": unit.store_id,
+        "state": str(unit.state),
+        "waiting": unit.waiting,
+        "waiting_words": waiting_words(unit.waiting) if unit.waiting else "",
+        "reference": unit.reference,
+        "document_kind": str(unit.kind),
+        "draft_number": unit.draft_number,
+        "document_number": unit.document_number,
+        "document_id": unit.document_id,
+        "shipstation_total": unit.total,
+        "bc_total": unit.bc_total,
+        "currency": unit.currency,
+        "ship_date": unit.ship_date,
+        "tracking_number": unit.draft.tracking.number if unit.draft else "",
+        "hold": hold_object(hold) if hold else None,
+    }

@@ -1,0 +1,88 @@
+"""Build a lost state database again out of Business Central and ShipStation (REL §2.9)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from bcss.booking.lookup import apply, look_up
+from bcss.booking.machine import confirm_open
+from bcss.clock import iso
+from bcss.flows.capture import capture
+from bcss.flows.connection import Connection
+from bcss.flows.orders import desk_of
+from bcss.flows.planning import plan
+from bcss.mapping.reference import Identity, hashed_form, plain_form, unit_hash
+from bcss.store.trail import Event
+from bcss.units import State, Unit
+
+FLOW = "rebuild"
+_BATCH = 120
+
+
+def rebuild(conn: Connection, since: datetime) -> None:
+    """Capture everything since a time, and adopt every document that is already booked.
+
+    Nothing is created before one settle horizon has passed (cold hold): a create of the lost
+    database may still land.
+    """
+    with conn.store.write():
+        start_cold_hold(conn, "the database was rebuilt")
+        conn.store.set_meta("first_posting_run", FLOW)
+    conn.since = since
+    capture(conn)
+    plan(conn)
+    adopted = _adopt(conn)
+    desk = desk_of(conn, FLOW)
+    confirm_open(desk)
+    text = f"rebuilt since {since.date()}: {adopted} documents adopted"
+    with conn.store.write():
+        conn.store.trail.add(conn.now(), Event("event", FLOW, "run:rebuild", text))
+    conn.report.notes.append(
+        f"{text}; nothing new is created before {conn.store.meta('cold_until')}."
+    )
+
+
+def start_cold_hold(conn: Connection, why: str) -> None:
+    """Create nothing for one settle horizon, inside the caller's transaction (design §4.5)."""
+    until = conn.now() + conn.config.orders.settle
+    conn.store.set_meta("cold_until", iso(until))
+    conn.store.trail.add(conn.now(), Event("event", FLOW, "run:cold", f"cold hold: {why}"))
+
+
+def _adopt(conn: Connection) -> int:
+    """Look up every unit, also under the references of the other listed stores."""
+    desk = desk_of(conn, FLOW)
+    for group in _groups(conn.store.units.in_states([State.READY, State.SEEN])):
+        with desk.lock():
+            apply(desk, look_up(desk, group))
+    left = conn.store.units.in_states([State.READY])
+    for store_id in sorted(conn.booked_stores()):
+        moved = [one for unit in left if (one := _as_of(conn, unit, store_id)) is not None]
+        for group in _groups(moved):
+            with desk.lock():
+                apply(desk, look_up(desk, group))
+        left = conn.store.units.in_states([State.READY])
+    return desk.report.adopted
+
+
+def _as_of(conn: Connection, unit: Unit, store_id: int) -> Unit | None:
+    """Return the unit as it would be, had it been captured first in another store."""
+    if store_id == unit.store_id:
+        return None
+    account = conn.config.shipstation.account
+    identity = Identity(account, store_id, unit.order_key, unit.generation)
+    hashed = hashed_form(identity, unit.order_number)
+    plain = plain_form(identity)
+    return replace(
+        unit,
+        store_id=store_id,
+        unit_hash=unit_hash(identity),
+        reference=plain or hashed,
+        other_reference=hashed if plain else "",
+        draft=replace(unit.draft, reference=plain or hashed) if unit.draft else None,
+    )
+
+
+def _groups(units: list[Unit]) -> Iterator[list[Unit]]:
+    for start in range(0, len(units), _BATCH):
+        yield units[start : start + _BATCH]

@@ -1,0 +1,229 @@
+"""Carry out what a person decided about something that is held (design §4.3, §4.5).
+
+A decision binds to what was shown: a hold that has changed since is refused. What approving
+means for each reason stands in `bcss.holds`.
+"""
+
+from dataclasses import dataclass, replace
+
+from bcss.booking.judge import check_draft
+from bcss.errors import FixConfig
+from bcss.flows.connection import Connection
+from bcss.flows.planning import IGNORED
+from bcss.holds import REASONS, Hold, Why
+from bcss.locks import booking_lock
+from bcss.store.trail import Event
+from bcss.units import AFTER_POST, State, Unit, entity_of
+
+_FLOW = "review"
+_MANUAL = "duplicate"
+# Approving these means nothing that bcss could do: the correction is a person's, in BC.
+_AFTER_POST = (
+    Why.EDITED_AFTER_POST,
+    Why.VOIDED_AFTER_POST,
+    Why.CANCELLED_AFTER_POST,
+    Why.BOOKED_TWICE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A person's word on a hold as it was shown to them."""
+
+    hold: Hold
+    by: str
+    note: str
+
+
+def ignore(conn: Connection, decision: Decision) -> str:
+    """End a hold for good and book nothing more of it; return what that means, in words."""
+    with booking_lock(conn.store.path, "hold ignore", conn.clock), conn.store.write():
+        hold = _unchanged(conn, decision)
+        unit = _unit_of(conn, hold)
+        if unit is None:
+            meaning = _ignored_record(hold)
+        else:
+            meaning = _ignored_unit(conn, unit, decision)
+        _close(conn, decision, "ignored", meaning)
+    return meaning
+
+
+def approve(conn: Connection, decision: Decision) -> str:
+    """Let a held order go on in the way its reason names; return what that means, in words."""
+    etag = _draft_as_shown(conn, decision.hold)
+    with booking_lock(conn.store.path, "hold approve", conn.clock), conn.store.write():
+        hold = _unchanged(conn, decision)
+        unit = _unit_of(conn, hold)
+        if unit is None:
+            raise _meaningless(hold)
+        approved, meaning = _approved(conn, unit, hold, etag)
+        conn.store.units.save(replace(approved, held="", updated_at=conn.now()))
+        conn.store.orders.mark_dirty(conn.store.units.members(unit.unit_id))
+        _close(conn, decision, "approved", meaning)
+    return meaning
+
+
+def find(conn: Connection, text: str) -> Hold:
+    """Find an open hold by its name, such as H-0017 or 17; raise FixConfig when there is none."""
+    number = text.strip().upper().removeprefix("H-")
+    hold = conn.store.holds.by_number(int(number)) if number.isdecimal() else None
+    if hold is None:
+        raise FixConfig(f"There is no hold {text!r}.", hint="bcss hold list shows them.")
+    if hold.closed_at is not None:
+        raise FixConfig(f"{hold.label} has ended already.", hint="bcss hold list shows the rest.")
+    return hold
+
+
+def _unchanged(conn: Connection, decision: Decision) -> Hold:
+    shown = decision.hold
+    now = conn.store.holds.by_number(shown.hold_id)
+    if now is None or now.closed_at is not None:
+        raise FixConfig(f"{shown.label} has ended in the meantime.")
+    if (now.message, now.content) != (shown.message, shown.content):
+        raise FixConfig(
+            f"{shown.label} has changed since it was shown: {now.message}",
+            hint="Look at it again and repeat the command.",
+        )
+    return now
+
+
+def _unit_of(conn: Connection, hold: Hold) -> Unit | None:
+    kind, _, number = hold.subject.partition(":")
+    return conn.store.units.get(int(number)) if kind == "unit" else None
+
+
+def _close(conn: Connection, decision: Decision, verb: str, meaning: str) -> None:
+    hold, now = decision.hold, conn.now()
+    text = f"{verb} {hold.label} ({hold.why}): {meaning} Note: {decision.note}"
+    event = Event("decision", _FLOW, hold.subject, text, target="queue", status=verb)
+    conn.store.trail.add(now, event)
+    conn.store.holds.close(hold.subject, now, by=decision.by, note=decision.note)
+
+
+def _ignored_record(hold: Hold) -> str:
+    if hold.why == Why.UNKNOWN_STORE:
+        raise FixConfig(
+            f"{hold.label} is about a whole store.",
+            hint=f"Set the store to ignore in the config: orders.stores: {hold.store_id}: ignore.",
+        )
+    return "The record is left out; it is held again when ShipStation changes it."
+
+
+def _ignored_unit(conn: Connection, unit: Unit, decision: Decision) -> str:
+    number = unit.document_number or unit.draft_number
+    if unit.state in AFTER_POST or (unit.state is State.POST_INTENT and _twice(unit)):
+        conn.store.units.save(
+            replace(unit, held="", state=State.CONFIRMED, updated_at=conn.now())
+        )
+        return f"{number} stays booked as it is."
+    if unit.state is State.POST_INTENT:
+        raise FixConfig(
+            f"Whether {number} was posted is not known yet.",
+            hint="Run bcss pull-shipments, which reads it back, then decide.",
+        )
+    conn.store.units.save(
+        replace(
+            unit,
+            state=State.DROPPED,
+            waiting=f"{IGNORED}{decision.by}",
+            waiting_since=conn.now(),
+            held="",
+            updated_at=conn.now(),
+        )
+    )
+    if unit.state in (State.DRAFTED, State.CREATE_INTENT):
+        return f"It will not be booked; delete its draft {number} in Business Central by hand."
+    return "It will not be booked."
+
+
+def _twice(unit: Unit) -> bool:
+    return unit.held == Why.BOOKED_TWICE
+
+
+def _meaningless(hold: Hold) -> FixConfig:
+    return FixConfig(
+        f"{hold.label} ({hold.why}) cannot be approved: there is nothing bcss could do by itself.",
+        hint=REASONS[Why(hold.why)].next_step,
+    )
+
+
+def _approved(conn: Connection, unit: Unit, hold: Hold, etag: str) -> tuple[Unit, str]:
+    """Return the unit as approving leaves it, and what that means."""
+    match Why(hold.why):
+        case Why.REFERENCE_IN_USE:
+            return _hashed(unit, hold)
+        case Why.POSSIBLE_MANUAL_DUPLICATE:
+            changed = replace(unit, approved=_MANUAL)
+            return changed, "The next run books the order beside that document."
+        case Why.POSTED_TOTAL_DIFFERS:
+            return _accepted(conn, unit)
+        case Why.DRAFT_GONE:
+            return _unborn(unit), "The next run makes a new draft."
+        case Why.BC_DRAFT_EDITED:
+            changed = replace(unit, approved=f"draft:{etag}")
+            return changed, f"The next run posts {unit.draft_number} as it stands now."
+        case why if why in _AFTER_POST or unit.state in AFTER_POST:
+            raise _meaningless(hold)
+        case _:
+            return unit, "The next run plans the order again with what is known then."
+
+
+def _hashed(unit: Unit, hold: Hold) -> tuple[Unit, str]:
+    """Give the unit the reference that nobody else can have, and stop asking for the plain one."""
+    if unit.state not in (State.SEEN, State.READY) or not unit.other_reference:
+        raise FixConfig(
+            f"{hold.label} cannot be approved now: the order has a draft or a request in doubt "
+            f"under {unit.reference}.",
+            hint="Delete or rename one of the two documents by hand, then bcss replay --failed.",
+        )
+    reference = unit.other_reference
+    changed = replace(unit, reference=reference, other_reference="", approved=_MANUAL)
+    return changed, f"The next run books the order under reference {reference}."
+
+
+def _accepted(conn: Connection, unit: Unit) -> tuple[Unit, str]:
+    """Accept a posted document, and let its store post again when no other one is disputed."""
+    number = unit.document_number
+    changed = replace(unit, approved=f"posted:{number}")
+    disputed = [
+        hold
+        for hold in conn.store.holds.open()
+        if hold.why == Why.POSTED_TOTAL_DIFFERS
+        and hold.store_id == unit.store_id
+        and hold.subject != f"unit:{unit.unit_id}"
+    ]
+    if disputed:
+        return changed, f"{number} is accepted; {len(disputed)} more of its store wait."
+    conn.store.resume_store(unit.store_id)
+    return changed, f"{number} is accepted; store {unit.store_id} posts again."
+
+
+def _unborn(unit: Unit) -> Unit:
+    return replace(
+        unit,
+        state=State.READY if unit.draft is not None else State.SEEN,
+        document_id="",
+        draft_number="",
+        verified=False,
+        post_attempted=False,
+        bc_total=None,
+        waiting="",
+        waiting_since=None,
+        sent_at=None,
+    )
+
+
+def _draft_as_shown(conn: Connection, hold: Hold) -> str:
+    """Read the draft that a person edited; raise FixConfig when it is not what was shown."""
+    unit = _unit_of(conn, hold)
+    if hold.why != Why.BC_DRAFT_EDITED or unit is None or unit.draft is None:
+        return ""
+    document = conn.bc.get_document(entity_of(unit.kind), unit.document_id)
+    verdict = check_draft(unit.draft, unit, document)
+    if verdict is None or verdict.message != hold.message:
+        now = verdict.message if verdict else "it is as bcss wrote it"
+        raise FixConfig(
+            f"{hold.label} has changed since it was shown: {now}.",
+            hint="Run bcss replay --failed and look at it again.",
+        )
+    return document.etag

@@ -1,0 +1,5 @@
+"""Share the listener's fixture."""
+
+from tests.webhooks.rig import ear
+
+__all__ = ["ear"]
