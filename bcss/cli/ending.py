@@ -5,6 +5,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import typer
+
 from bcss.cli.render import json_text, printable, say
 from bcss.errors import BcssError, Exit, FixConfig, LockHeld
 
@@ -15,7 +17,7 @@ class Terminated(BaseException):
     """The process was asked to end; raised once, so that everything open is closed."""
 
 
-def guarded(command: Callable[[], Exit], as_json: bool, verbose: int) -> Exit:  # noqa: FBT001
+def guarded(command: Callable[[], Exit], as_json: bool, verbose: int) -> Exit:
     """Run a command to its exit code, whatever happens in it."""
     try:
         return command()
@@ -24,6 +26,11 @@ def guarded(command: Callable[[], Exit], as_json: bool, verbose: int) -> Exit:  
     except (KeyboardInterrupt, Terminated):
         say("bcss: interrupted; the next run goes on.")
         return Exit.INTERRUPTED
+    except typer.Abort:
+        say("bcss: nothing was changed.")
+        return Exit.INTERRUPTED
+    except typer.Exit as end:
+        return Exit(end.exit_code)
     except BrokenPipeError:
         sys.stdout = None  # type: ignore[assignment] - nobody reads any more
         return Exit.DONE

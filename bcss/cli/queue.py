@@ -10,7 +10,7 @@ from bcss.cli.state import NOTHING_YET, opened, reading
 from bcss.cli.words import standing
 from bcss.clock import SystemClock
 from bcss.config.schema import Config
-from bcss.errors import Exit, FixConfig
+from bcss.errors import BcssError, Exit, FixConfig
 from bcss.holds import REASONS, Hold, Why
 from bcss.money import show
 from bcss.store.db import Store
@@ -91,11 +91,16 @@ def decided(
         pass
     around = Surroundings(budget_class="operator")
     with connect(config, f"hold {verb}", Options(), around) as conn:
-        hold = review.find(conn, text)
-        decision = review.Decision(hold, actor(), ask(hold))
-        act = review.approve if verb == "approve" else review.ignore
-        meaning = act(conn, decision)
-        finish(conn)
+        try:
+            hold = review.find(conn, text)
+            decision = review.Decision(hold, actor(), ask(hold))
+            act = review.approve if verb == "approve" else review.ignore
+            meaning = act(conn, decision)
+        except BcssError as error:
+            conn.report.errors.append(error)
+            raise
+        finally:
+            finish(conn)
     done = "approved" if verb == "approve" else "ignored"
     data = {"id": hold.label, "decision": done, "meaning": meaning, "exit_code": int(Exit.DONE)}
     return Answer(data, [f"{hold.label} {done}: {printable(meaning)}"])

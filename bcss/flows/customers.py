@@ -237,7 +237,9 @@ def _check(conn: Connection, order: Order, answer: Order, after: Place) -> None:
     elif not goes_to(answer.ship_to, after):
         problem = "ShipStation kept another address."
     if problem:
-        conn.report.notes.append(f"Order {order.order_number} was sent a new ship-to, but {problem}")
+        conn.report.notes.append(
+            f"Order {order.order_number} was sent a new ship-to, but {problem}"
+        )
 
 
 def _trail(

@@ -76,7 +76,7 @@ def _of_item(item: Json, variants: Sequence[tuple[str, str]], how: Items) -> lis
     on_sale = not item["blocked"]
     found = [Wanted(sku, fields, on_sale and not variants)]
     for variant, description in variants:
-        name = clean(description) or fields.get("name", "")
+        name = _line(description) or fields.get("name", "")
         # A GTIN on the card belongs to the item, not to one of its variants.
         own = {key: value for key, value in fields.items() if key not in ("upc", "name")}
         own |= {"name": name} if name else {}
@@ -93,8 +93,8 @@ def _fields(item: Json, how: Items) -> dict[str, str | Decimal | bool]:
     price = _hundredths(Decimal(item["price"]))
     country = code(item["country_of_origin"])
     texts = {
-        "name": clean(item["name"]),
-        "customsTariffNo": clean(item["tariff_number"]),
+        "name": _line(item["name"]),
+        "customsTariffNo": _line(item["tariff_number"]),
         "customsCountryCode": country if _is_iso(country) else "",
         "upc": item["gtin"].strip(),
     }
@@ -103,6 +103,11 @@ def _fields(item: Json, how: Items) -> dict[str, str | Decimal | bool]:
         fields["price"] = price
     ounces = weight_in_ounces(item["weight"], how.weight_unit)
     return fields | ({"weightOz": ounces} if ounces else {})
+
+
+def _line(text: str) -> str:
+    """Fold blanks and line ends; the rest stays as Business Central has it."""
+    return " ".join(text.split())
 
 
 def _is_iso(country: str) -> bool:

@@ -25,13 +25,18 @@ SEED = [
         "productId": 17_000_101,
         "sku": "ITEM-24",
         "name": "Old name",
-        "price": "23.50",
+        "price": 23.5,
         "warehouseLocation": "A-7",
         "internalNotes": "fragile",
         "customsDescription": "a box",
         "createDate": "2026-01-05T10:00:00Z",
     },
-    {"productId": 17_000_102, "sku": "RIBBON", "name": "Ribbon", "createDate": "2026-01-06T10:00:00Z"},
+    {
+        "productId": 17_000_102,
+        "sku": "RIBBON",
+        "name": "Ribbon",
+        "createDate": "2026-01-06T10:00:00Z",
+    },
 ]
 RigOf = Callable[..., Rig]
 
@@ -181,11 +186,11 @@ def test_a_doubtful_sku_is_held_until_it_is_resolved(
 
     held = rig.run(PUSH)
     before = rig.world.shipstation.state()["products"]
-    for n in range(len(others)):
-        product_id = 17_000_200 + n
-        row = rig.world.shipstation.account.tables["products"].rows[product_id]
-        row.body = {**row.body, "sku": "ITEM-24" if n == 0 else "OTHER"}
-        row.texts.clear()
+    renamed = [
+        {"productId": 17_000_200 + n, "sku": "ITEM-24" if n == 0 else "OTHER"}
+        for n in range(len(others))
+    ]
+    rig.world.load({"shipstation": {"products": renamed}})
     rig.world.clock.advance(25 * 3600)
     after = rig.run(PUSH)
 
@@ -214,7 +219,7 @@ def test_a_blocked_item_makes_its_product_inactive_and_is_not_missed(rig_of: Rig
 def test_without_the_page_service_weight_and_tariff_stay(rig_of: RigOf) -> None:
     seed = [{**SEED[0], "weightOz": 30, "customsTariffNo": "1234"}]
     rig = rig_of(seed)
-    rig.world.load({"switches": {"business_central": {"workflow_services": False}}})
+    rig.world.load({"switches": {"business_central": {"tracking_service": False}}})
 
     rig.run(PUSH)
 

@@ -1,0 +1,227 @@
+"""Show what the next run would do, on a copy of the state: nothing real is written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import ceil
+from typing import Any
+
+from bcss.app import Options, Surroundings, connect
+from bcss.booking.body import comments
+from bcss.booking.desk import Limits, total_of
+from bcss.booking.withdraw import CANCEL, REPLACE
+from bcss.cli.answer import Answer
+from bcss.cli.ending import error_object, paragraph
+from bcss.cli.options import RunLimits
+from bcss.cli.papers import blocks_of, document_object, waiting_object
+from bcss.cli.render import Block, printable, say
+from bcss.cli.report import hold_object
+from bcss.cli.scratch import scratch_copy
+from bcss.cli.standing import waiting_units
+from bcss.cli.state import require
+from bcss.cli.sync import BOOKING, FLOWS, flow
+from bcss.config.schema import Config
+from bcss.errors import BcssError, worst
+from bcss.flows.capture import capture
+from bcss.flows.connection import Connection
+from bcss.flows.orders import settle_polls
+from bcss.flows.planning import plan
+from bcss.holds import Hold
+from bcss.money import ZERO, show
+from bcss.units import State, Unit
+
+_CALLS_EACH = Decimal("3.2")
+_COMING = (State.READY, State.CREATE_INTENT, State.DRAFTED, State.POST_INTENT)
+_UNBORN = (State.READY, State.CREATE_INTENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the next run would come to."""
+
+    create: int
+    post: int
+    left_by_limit: int
+    calls: int
+    sums: dict[str, Decimal]
+
+
+def preview(config: Config, limits: RunLimits, order: str | None = None) -> Answer:
+    """Capture and plan on a copy, and show the documents that would be made or posted."""
+    with scratch_copy(config) as copy, _connected(copy) as conn:
+        _look(conn)
+        return _shown(conn, limits, order)
+
+
+def rehearse(config: Config, names: Sequence[str], limits: RunLimits) -> Answer:
+    """Show what some flows would do; those that only update say it themselves."""
+    with scratch_copy(config) as copy, _connected(copy) as conn:
+        for name in names:
+            if name not in BOOKING:
+                _rehearse_one(conn, name)
+        if not set(names) & set(BOOKING):
+            return _notes_only(conn)
+        _look(conn)
+        return _shown(conn, limits, None)
+
+
+def _connected(copy: Config) -> Any:
+    return connect(copy, "plan", Options(), Surroundings(budget_class="operator"))
+
+
+def _rehearse_one(conn: Connection, name: str) -> None:
+    conn.dry_run = True
+    try:
+        flow(name)(conn)
+    except BcssError as error:
+        conn.report.errors.append(error)
+        conn.report.failed.append(FLOWS[name][0])
+    finally:
+        conn.dry_run = False
+
+
+def _look(conn: Connection) -> None:
+    """Read what is new; where a vendor cannot be asked, what is known already is shown."""
+    try:
+        capture(conn)
+        plan(conn)
+        settle_polls(conn)
+    except BcssError as error:
+        conn.report.errors.append(error)
+
+
+def _errors(conn: Connection) -> dict[str, Any]:
+    for error in conn.report.errors:
+        say(paragraph(error, conn.config.name))
+    return {
+        "notes": list(conn.report.notes),
+        "errors": [error_object(error) for error in conn.report.errors],
+        "exit_code": int(worst([error.exit_code for error in conn.report.errors])),
+    }
+
+
+def _notes_only(conn: Connection) -> Answer:
+    data = _errors(conn)
+    blocks: list[Block] = [printable(note) for note in conn.report.notes] or ["nothing to do"]
+    return Answer(data, blocks, worst([error.exit_code for error in conn.report.errors]))
+
+
+def _shown(conn: Connection, limits: RunLimits, order: str | None) -> Answer:
+    units = _units(conn, order)
+    holds = _holds(conn, units if order else None)
+    waiting = [unit for unit in waiting_units(conn.store) if not order or unit in units]
+    documents = [_document(conn, unit, order is not None) for unit in units if unit.draft]
+    forecast = _forecast(conn, [unit for unit in units if not unit.held], limits)
+    data = {
+        "documents": documents,
+        "holds": [hold_object(hold) for hold in holds],
+        "waiting": [waiting_object(unit) for unit in waiting],
+        "forecast": _forecast_object(forecast),
+        **_errors(conn),
+    }
+    notes = [printable(note) for note in conn.report.notes]
+    blocks = [*notes, *blocks_of(data), f"forecast: {_forecast_text(forecast)}"]
+    return Answer(data, blocks, worst([error.exit_code for error in conn.report.errors]))
+
+
+def _units(conn: Connection, order: str | None) -> list[Unit]:
+    if order is not None:
+        return list(require(conn.store, order).units)
+    return [
+        unit for unit in conn.store.units.unfinished() if unit.state in _COMING and not unit.held
+    ]
+
+
+def _holds(conn: Connection, units: Sequence[Unit] | None) -> list[Hold]:
+    subjects = None if units is None else {f"unit:{unit.unit_id}" for unit in units}
+    held = conn.store.holds.open()
+    return [hold for hold in held if subjects is None or hold.subject in subjects]
+
+
+def _document(conn: Connection, unit: Unit, read: bool) -> dict[str, Any]:
+    """Describe the document of a unit; a draft of one asked-for order is read from BC."""
+    members = [conn.store.orders.order(one) for one in conn.store.units.members(unit.unit_id)]
+    total = sum((order.order_total for order in members if order is not None), ZERO)
+    bc_total = unit.bc_total
+    if bc_total is None and read and unit.document_id:
+        bc_total = _read_total(conn, unit)
+    assert unit.draft is not None  # noqa: S101 - the caller leaves out units without one
+    attempt = unit.attempt + 1 if unit.state in _UNBORN else unit.attempt
+    printed = comments(unit.draft, unit.unit_hash, attempt)
+    return document_object(unit, unit.draft, _action(unit), total, bc_total, printed)
+
+
+def _read_total(conn: Connection, unit: Unit) -> Decimal | None:
+    from bcss.units import entity_of  # noqa: PLC0415 - one order only
+
+    try:
+        document = conn.bc.get_document(entity_of(unit.kind), unit.document_id)
+    except BcssError as error:
+        conn.report.notes.append(f"{unit.draft_number} could not be read: {error.message}")
+        return None
+    return document.total_including_tax
+
+
+def _action(unit: Unit) -> str:
+    match unit.state:
+        case State.CONFIRMED | State.POSTED:
+            return "booked already"
+        case State.DROPPED | State.SEEN:
+            return "nothing"
+        case State.DRAFTED if unit.waiting == CANCEL:
+            return "delete the draft"
+        case State.DRAFTED if unit.waiting == REPLACE:
+            return "replace the draft"
+        case State.POST_INTENT:
+            return "read back"
+        case State.DRAFTED:
+            return "post" if unit.kind.posts else "compare"
+        case _:
+            return "create and post" if unit.kind.posts else "create"
+
+
+def _forecast(conn: Connection, units: Sequence[Unit], limits: RunLimits) -> Forecast:
+    create = [unit for unit in units if unit.state in _UNBORN]
+    drafted = [unit for unit in units if unit.state is State.DRAFTED and not unit.waiting]
+    allowance = Limits(_most(conn, limits), limits.max_amount)
+    sums: dict[str, Decimal] = {}
+    post = left = 0
+    for unit in [one for one in (*drafted, *create) if one.kind.posts]:
+        if not allowance.allow(total_of(unit)):
+            left += 1
+            continue
+        allowance.spend(total_of(unit))
+        sums[unit.currency] = sums.get(unit.currency, ZERO) + total_of(unit)
+        post += 1
+    calls = ceil(_CALLS_EACH * (len(create) + len(drafted)))
+    return Forecast(len(create), post, left, calls, sums)
+
+
+def _most(conn: Connection, limits: RunLimits) -> int | None:
+    """Return how many documents may be posted: as the first posting run is limited, and as asked."""
+    first = conn.config.orders.first_run_limit
+    applies = first and not conn.store.units.any_posted() and not conn.store.meta(
+        "first_posting_run"
+    )
+    known = [one for one in (limits.max_post, first if applies else None) if one is not None]
+    return min(known, default=None)
+
+
+def _forecast_object(forecast: Forecast) -> dict[str, Any]:
+    return {
+        "create": forecast.create,
+        "post": forecast.post,
+        "left_by_limit": forecast.left_by_limit,
+        "business_central_calls": forecast.calls,
+        "sums": dict(forecast.sums),
+    }
+
+
+def _forecast_text(forecast: Forecast) -> str:
+    sums = " and ".join(show(total, code) for code, total in sorted(forecast.sums.items()))
+    left = f", {forecast.left_by_limit} left to later runs" if forecast.left_by_limit else ""
+    return (
+        f"{forecast.create} to create, {forecast.post} to post"
+        + (f" ({sums})" if sums else "")
+        + f"{left}; about {forecast.calls} calls to Business Central"
+    )
