@@ -23,7 +23,7 @@ def _say(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment] - nobody reads any more
+        sys.stdout = None  # nobody reads any more
 
 
 def _help() -> str:

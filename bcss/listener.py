@@ -24,6 +24,7 @@ from bcss.errors import BcssError, Exit, FixConfig
 from bcss.httpserver import Answer, Request, Server
 from bcss.keeper import Keeper, say
 from bcss.notifications import read_notifications
+from bcss.request import is_loopback
 from bcss.secrets import resolve
 from bcss.store.hints import Arrival, Hints, hints_path
 
@@ -283,6 +284,8 @@ def serve(config: Config, *, worker: bool) -> int:
         keeper.start()
     host, port = listener.address
     say(f"{config.name}: listening on {host}:{port}.")
+    if not is_loopback(host):
+        say(f"{host} can be reached from outside, without TLS: put a TLS proxy before it.")
     ended.wait()
     listener.drain()
     if keeper:

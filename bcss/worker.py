@@ -104,6 +104,8 @@ def _follow(config: Config, around: Surroundings, stop: _Stop) -> None:
             continue
         summary = _one_batch(config, around, stop)
         pace.note(summary.requests.get("shipstation", 0))
+        for hold in summary.new_holds:
+            say(f"{config.name}: {hold.order_number or hold.subject} is held: {hold.message}")
         problem = str(summary.errors[0]) if summary.errors else ""
         if problem and problem != said:
             say(f"{config.name}: a webhook's work must wait: {problem}")

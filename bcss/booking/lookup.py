@@ -155,14 +155,23 @@ def apply(desk: Desk, seen: Sequence[Seen]) -> tuple[list[Unit], list[tuple[Unit
 
 def _free(desk: Desk, unit: Unit) -> list[Unit]:
     """Let a unit be created, unless an earlier create may still land (§4.4.3)."""
-    if desk.cold_until is not None and desk.now() < desk.cold_until:
+    if _is_cold(desk) or _may_still_land(desk, unit):
         return _settling(desk, unit)
-    in_doubt = unit.state is State.CREATE_INTENT and unit.sent_at is not None
-    if in_doubt and unit.sent_at is not None and desk.now() < unit.sent_at + desk.settle:
-        return _settling(desk, unit)
-    if in_doubt:
+    if unit.state is State.CREATE_INTENT and unit.sent_at is not None:
         desk.store.units.close_open(unit.unit_id, "never landed", desk.now())
     return [unit]
+
+
+def _is_cold(desk: Desk) -> bool:
+    """Tell whether a database that was rebuilt, restored or moved still waits (§4.5)."""
+    return desk.cold_until is not None and desk.now() < desk.cold_until
+
+
+def _may_still_land(desk: Desk, unit: Unit) -> bool:
+    """Tell whether a create in doubt is younger than the settle horizon."""
+    if unit.state is not State.CREATE_INTENT or unit.sent_at is None:
+        return False
+    return desk.now() < unit.sent_at + desk.settle
 
 
 def _settling(desk: Desk, unit: Unit) -> list[Unit]:

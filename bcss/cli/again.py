@@ -1,15 +1,15 @@
-"""What `replay` does for one connection, and which records it is about."""
+"""What `replay` and `rebuild` do for one connection."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bcss.app import Options, Surroundings, connect, run
+from bcss.app import Surroundings, rebuild, run
 from bcss.cli.answer import Answer
 from bcss.cli.options import Common, RunLimits
 from bcss.cli.render import Block, Table
 from bcss.cli.report import hold_object, report_run
-from bcss.cli.scratch import scratch_copy
+from bcss.cli.scratch import scratch_connection
 from bcss.cli.sync import options_of
 from bcss.config.schema import Config
 from bcss.errors import FixConfig
@@ -31,12 +31,15 @@ def choice_of(
         if reason not in set(Why):
             known = ", ".join(sorted(Why))
             raise FixConfig(f"{reason!r} is no reason for a hold.", hint=f"Reasons: {known}.")
-    when = _instant(since) if since else None
+    when = instant(since) if since else None
     return Choice(failed, tuple(orders or ()), tuple(reasons or ()), when, run_id, captured)
 
 
-def _instant(text: str) -> datetime:
-    """Read a date or a time as people write it; without a zone it is this host's."""
+def instant(text: str) -> datetime:
+    """Read a date or a time as people write it; without a zone it is this host's.
+
+    Raise FixConfig when it is none.
+    """
     from dateutil import parser  # type: ignore[import-untyped,unused-ignore]  # noqa: PLC0415
 
     try:
@@ -50,16 +53,19 @@ def replayed(config: Config, choice: Choice, common: Common, limits: RunLimits) 
     if limits.dry_run:
         return _rehearsed(config, choice)
     parts = [("replay", lambda conn: replay_flow(conn, choice))]
-    summary = run(config, "replay", parts, options_of(limits), _around())
+    around = Surroundings(budget_class="operator")
+    summary = run(config, "replay", parts, options_of(limits), around)
     return report_run(summary, "replay", config.name, common, summary.report.notes)
 
 
-def _around() -> Surroundings:
-    return Surroundings(budget_class="operator")
+def rebuilt(config: Config, since: datetime, common: Common) -> Answer:
+    """Build the state database again."""
+    summary = rebuild(config, since, Surroundings(budget_class="operator"))
+    return report_run(summary, "rebuild", config.name, common, summary.report.notes)
 
 
 def _rehearsed(config: Config, choice: Choice) -> Answer:
-    with scratch_copy(config) as copy, connect(copy, "replay", Options(), _around()) as conn:
+    with scratch_connection(config, "replay") as conn:
         chosen = choose(conn, choice)
     return Answer(_chosen_object(chosen), _chosen_blocks(chosen))
 
@@ -76,5 +82,3 @@ def _chosen_object(chosen: Chosen) -> dict[str, Any]:
 def _chosen_blocks(chosen: Chosen) -> list[Block]:
     rows = [[unit.order_number, str(unit.state), unit.held] for unit in chosen.units]
     return [Table(("would be tried again", "state", "held"), rows)] if rows else ["nothing"]
-
-

@@ -26,9 +26,9 @@ def register(app: typer.Typer) -> None:
 
 def show(
     common: Common,
-    order: Annotated[str | None, typer.Argument(help=_ORDER)] = None,
+    order: Annotated[str | None, typer.Argument(metavar="ORDER", help=_ORDER)] = None,
     limit: Annotated[
-        int, typer.Option("--limit", min=1, max=100_000, help="The last N rows only.")
+        int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="The last N rows only.")
     ] = 200,
 ) -> Exit:
     """Tell the story of an order, or show the last rows of the trail."""

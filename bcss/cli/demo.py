@@ -128,7 +128,9 @@ def _config(folder: Path, urls: Urls, day: date) -> Config:
 
 
 def _demonstrate(config: Config, folder: Path) -> Demonstration:
-    around = Surroundings(budget_class="operator", budget_path=folder / "budget.db")
+    around = Surroundings(
+        budget_class="operator", budget_path=folder / "budget.db", witness_folder=folder / "host"
+    )
     parts = [(FLOWS[name][0], flow(name)) for name in _PARTS]
     first = run(config, "sync all", parts, around=around)
     second = run(config, "sync all", parts, around=around)
@@ -191,8 +193,10 @@ def _blocks(done: Demonstration) -> list[Block]:
     return [
         "An invented day of a shop, in imitations of ShipStation and Business Central:",
         Table(_HEADERS, [_row(order) for order in done.orders]),
-        f"booked: {len(booked)} orders, ShipStation {show(sums[0], 'USD')}, "
-        f"Business Central {show(sums[1], 'USD')}",
+        (
+            f"booked: {len(booked)} orders, ShipStation {show(sums[0], 'USD')}, "
+            f"Business Central {show(sums[1], 'USD')}"
+        ),
         *(
             f"held: {order['order_number']}: {printable(order['hold']['message'])} "
             f"{order['hold']['next_step']}"

@@ -23,16 +23,12 @@ def guarded(command: Callable[[], Exit], as_json: bool, verbose: int) -> Exit:
         return command()
     except BcssError as error:
         return told(error, as_json=as_json, verbose=verbose)
-    except (KeyboardInterrupt, Terminated):
-        say("bcss: interrupted; the next run goes on.")
+    except (KeyboardInterrupt, Terminated, typer.Abort) as end:
+        said = "nothing was changed" if isinstance(end, typer.Abort) else "the next run goes on"
+        say(f"bcss: interrupted; {said}.")
         return Exit.INTERRUPTED
-    except typer.Abort:
-        say("bcss: nothing was changed.")
-        return Exit.INTERRUPTED
-    except typer.Exit as end:
-        return Exit(end.exit_code)
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment] - nobody reads any more
+        sys.stdout = None  # nobody reads any more
         return Exit.DONE
     except Exception as error:  # noqa: BLE001 - the last line of defence
         return _internal(error, verbose)

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from io import TextIOWrapper
 from types import FrameType
 from typing import Annotated
 
@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 
 
-def _version(value: bool) -> None:  # noqa: FBT001 - typer's callback
+def _version(value: bool) -> None:
     if value:
         sys.stdout.write(f"bcss {__version__}\n")
         raise typer.Exit
@@ -51,7 +51,7 @@ def run(given: Sequence[str]) -> int:
     """Run one command line to its exit code."""
     os.umask(0o077)
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError):  # a test may have replaced them
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     signal.signal(signal.SIGTERM, _terminate)
     try:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bcss.cli.answer import Answer, each
+from bcss.cli.answer import each
 from bcss.cli.options import Common, RunLimits, spread
 from bcss.errors import Exit, FixConfig
 
@@ -20,23 +20,29 @@ def register(app: typer.Typer) -> None:
 
 
 def status(common: Common) -> Exit:
-    """Show the last runs, the backlog, what is held or waits, and the quota."""
+    """Show last runs, backlog, what is held or waits, and quota."""
     from bcss.cli.standing import status_of  # noqa: PLC0415 - brings SQLite
 
     return each(common, status_of)
 
 
-def why(order: Annotated[str, typer.Argument(help=_ORDER)], common: Common) -> Exit:
-    """Say where an order stands, on which side, and what happens next."""
+def why(
+    order: Annotated[str, typer.Argument(metavar="ORDER", help=_ORDER)], common: Common
+) -> Exit:
+    """Say where an order stands and what happens next."""
     from bcss.cli.standing import why_of  # noqa: PLC0415 - brings SQLite
 
     return each(common, lambda config: why_of(config, order))
 
 
 def plan(
-    common: Common, order: Annotated[str | None, typer.Argument(help=_ORDER)] = None
+    common: Common,
+    order: Annotated[str | None, typer.Argument(metavar="ORDER", help=_ORDER)] = None,
 ) -> Exit:
-    """Show what the next run would do, and each document exactly; write nothing."""
+    """Show what the next run would do; write nothing.
+
+    Each document is shown exactly, with the totals of both sides.
+    """
     from bcss.cli.preview import preview  # noqa: PLC0415 - brings HTTP
 
     return each(common, lambda config: preview(config, RunLimits(), order))
@@ -46,15 +52,21 @@ def replay(
     common: Common,
     limits: RunLimits,
     failed: Annotated[bool, typer.Option("--failed", help="Everything that is held.")] = False,
-    order: Annotated[list[str] | None, typer.Option("--order", help=_ORDER)] = None,
-    reason: Annotated[list[str] | None, typer.Option("--reason", help="A hold's reason.")] = None,
-    since: Annotated[str, typer.Option("--since", help="Held since this time or later.")] = "",
-    run: Annotated[int | None, typer.Option("--run", help="Held by this run.")] = None,
+    order: Annotated[
+        list[str] | None, typer.Option("--order", metavar="ORDER", help=_ORDER)
+    ] = None,
+    reason: Annotated[
+        list[str] | None, typer.Option("--reason", metavar="REASON", help="Held for this reason.")
+    ] = None,
+    since: Annotated[
+        str, typer.Option("--since", metavar="TIME", help="Held since then or later.")
+    ] = "",
+    run: Annotated[int | None, typer.Option("--run", metavar="N", help="Held by this run.")] = None,
     captured: Annotated[
         bool, typer.Option("--captured", help="Do not read the orders again from ShipStation.")
     ] = False,
 ) -> Exit:
-    """Try failed records again, from the source; twice is the same as once."""
+    """Try held records again, from the source."""
     if not (failed or order or reason or since or run):
         raise FixConfig("replay what?", hint="Name --failed, --order, --reason, --since or --run.")
     from bcss.cli.again import choice_of, replayed  # noqa: PLC0415 - brings HTTP

@@ -48,7 +48,10 @@ class Common:
         bool, typer.Option("--quiet", "-q", help="Say nothing but what went wrong.")
     ] = False
     verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv with tracebacks.")
+        int,
+        typer.Option(
+            "--verbose", "-v", count=True, show_default=False, help="Say more; -vv with tracebacks."
+        ),
     ] = 0
 
 
@@ -86,11 +89,10 @@ def spread(command: Callable[..., Exit]) -> Callable[..., None]:
     def whole(**given: Any) -> None:
         arguments = {name: _take(one.annotation, name, given) for name, one in own.items()}
         common = next((one for one in arguments.values() if isinstance(one, Common)), Common())
-        raise typer.Exit(
-            int(guarded(lambda: command(**arguments), common.as_json, common.verbose))
-        )
+        raise typer.Exit(int(guarded(lambda: command(**arguments), common.as_json, common.verbose)))
 
-    parameters = [part for one in own.values() for part in _parts(one)]
+    shared_last = sorted(own.values(), key=lambda one: is_dataclass(one.annotation))
+    parameters = [part for one in shared_last for part in _parts(one)]
     whole.__name__, whole.__doc__ = command.__name__, command.__doc__
     whole.__annotations__ = {one.name: one.annotation for one in parameters}
     whole.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -105,8 +107,8 @@ def _take(kind: Any, name: str, given: dict[str, Any]) -> Any:
 
 def _parts(parameter: inspect.Parameter) -> list[inspect.Parameter]:
     """Return a parameter by itself, or the fields of the dataclass that it takes."""
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    if not is_dataclass(parameter.annotation):
+    taken, keyword = parameter.annotation, inspect.Parameter.KEYWORD_ONLY
+    if not (is_dataclass(taken) and isinstance(taken, type)):
         return [parameter.replace(kind=keyword)]
-    shared = inspect.signature(parameter.annotation, eval_str=True).parameters.values()
+    shared = inspect.signature(taken, eval_str=True).parameters.values()
     return [one.replace(kind=keyword) for one in shared]

@@ -114,9 +114,11 @@ def _document(one: Mapping[str, Any]) -> list[Block]:
             for line in one["lines"]
             if line["type"] == "Comment"
         ),
-        f"  totals: ShipStation {show(one['shipstation_total'], currency)}, "
-        f"ours {show(one['our_total'], currency)}{_before_tax(one)}, "
-        f"Business Central {_bc_total(one)}",
+        (
+            f"  totals: ShipStation {show(one['shipstation_total'], currency)}, "
+            f"ours {show(one['our_total'], currency)}{_before_tax(one)}, "
+            f"Business Central {_bc_total(one)}"
+        ),
         "",
     ]
 

@@ -6,20 +6,19 @@ from decimal import Decimal
 from math import ceil
 from typing import Any
 
-from bcss.app import Options, Surroundings, connect
 from bcss.booking.body import comments
 from bcss.booking.desk import Limits, total_of
-from bcss.booking.withdraw import CANCEL, REPLACE
 from bcss.cli.answer import Answer
 from bcss.cli.ending import error_object, paragraph
 from bcss.cli.options import RunLimits
 from bcss.cli.papers import blocks_of, document_object, waiting_object
 from bcss.cli.render import Block, printable, say
 from bcss.cli.report import hold_object
-from bcss.cli.scratch import scratch_copy
+from bcss.cli.scratch import scratch_connection
 from bcss.cli.standing import waiting_units
 from bcss.cli.state import require
 from bcss.cli.sync import BOOKING, FLOWS, flow
+from bcss.cli.words import priced
 from bcss.config.schema import Config
 from bcss.errors import BcssError, worst
 from bcss.flows.capture import capture
@@ -48,25 +47,21 @@ class Forecast:
 
 def preview(config: Config, limits: RunLimits, order: str | None = None) -> Answer:
     """Capture and plan on a copy, and show the documents that would be made or posted."""
-    with scratch_copy(config) as copy, _connected(copy) as conn:
+    with scratch_connection(config, "plan") as conn:
         _look(conn)
         return _shown(conn, limits, order)
 
 
 def rehearse(config: Config, names: Sequence[str], limits: RunLimits) -> Answer:
     """Show what some flows would do; those that only update say it themselves."""
-    with scratch_copy(config) as copy, _connected(copy) as conn:
+    with scratch_connection(config, "plan") as conn:
         for name in names:
-            if name not in BOOKING:
+            if name not in (*BOOKING, "sweep"):
                 _rehearse_one(conn, name)
         if not set(names) & set(BOOKING):
             return _notes_only(conn)
         _look(conn)
         return _shown(conn, limits, None)
-
-
-def _connected(copy: Config) -> Any:
-    return connect(copy, "plan", Options(), Surroundings(budget_class="operator"))
 
 
 def _rehearse_one(conn: Connection, name: str) -> None:
@@ -126,7 +121,7 @@ def _shown(conn: Connection, limits: RunLimits, order: str | None) -> Answer:
 
 def _units(conn: Connection, order: str | None) -> list[Unit]:
     if order is not None:
-        return list(require(conn.store, order).units)
+        return list(require(conn.store, order, conn.config).units)
     return [
         unit for unit in conn.store.units.unfinished() if unit.state in _COMING and not unit.held
     ]
@@ -134,7 +129,7 @@ def _units(conn: Connection, order: str | None) -> list[Unit]:
 
 def _holds(conn: Connection, units: Sequence[Unit] | None) -> list[Hold]:
     subjects = None if units is None else {f"unit:{unit.unit_id}" for unit in units}
-    held = conn.store.holds.open()
+    held = [priced(hold, conn.config) for hold in conn.store.holds.open()]
     return [hold for hold in held if subjects is None or hold.subject in subjects]
 
 
@@ -163,21 +158,24 @@ def _read_total(conn: Connection, unit: Unit) -> Decimal | None:
 
 
 def _action(unit: Unit) -> str:
-    match unit.state:
-        case State.CONFIRMED | State.POSTED:
-            return "booked already"
-        case State.DROPPED | State.SEEN:
-            return "nothing"
-        case State.DRAFTED if unit.waiting == CANCEL:
-            return "delete the draft"
-        case State.DRAFTED if unit.waiting == REPLACE:
-            return "replace the draft"
-        case State.POST_INTENT:
-            return "read back"
-        case State.DRAFTED:
-            return "post" if unit.kind.posts else "compare"
+    """Say what the next run does about a unit."""
+    posts = unit.kind.posts
+    match unit.state, unit.waiting:
+        case (State.DRAFTED, "cancel"):
+            action = "delete the draft"
+        case (State.DRAFTED, "replace"):
+            action = "replace the draft"
+        case (State.DRAFTED, _):
+            action = "post" if posts else "compare"
+        case (State.READY | State.CREATE_INTENT, _):
+            action = "create and post" if posts else "create"
+        case (State.POST_INTENT | State.POSTED, _):
+            action = "read back"
+        case (State.CONFIRMED, _):
+            action = "booked already"
         case _:
-            return "create and post" if unit.kind.posts else "create"
+            action = "nothing"
+    return action
 
 
 def _forecast(conn: Connection, units: Sequence[Unit], limits: RunLimits) -> Forecast:
@@ -200,8 +198,8 @@ def _forecast(conn: Connection, units: Sequence[Unit], limits: RunLimits) -> For
 def _most(conn: Connection, limits: RunLimits) -> int | None:
     """Return how many documents may be posted: as the first posting run is limited, and as asked."""
     first = conn.config.orders.first_run_limit
-    applies = first and not conn.store.units.any_posted() and not conn.store.meta(
-        "first_posting_run"
+    applies = (
+        first and not conn.store.units.any_posted() and not conn.store.meta("first_posting_run")
     )
     known = [one for one in (limits.max_post, first if applies else None) if one is not None]
     return min(known, default=None)

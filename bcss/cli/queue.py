@@ -7,7 +7,7 @@ from bcss.cli.answer import Answer
 from bcss.cli.render import Block, Table, age, printable, when
 from bcss.cli.report import hold_object
 from bcss.cli.state import NOTHING_YET, opened, reading
-from bcss.cli.words import standing
+from bcss.cli.words import priced, standing
 from bcss.clock import SystemClock
 from bcss.config.schema import Config
 from bcss.errors import BcssError, Exit, FixConfig
@@ -19,7 +19,7 @@ from bcss.store.db import Store
 def listed(config: Config) -> Answer:
     """Show everything that is held."""
     with reading(config) as store:
-        holds = store.holds.open() if store else []
+        holds = [priced(hold, config) for hold in store.holds.open()] if store else []
     now = SystemClock().now()
     rows = [
         [
@@ -40,7 +40,7 @@ def listed(config: Config) -> Answer:
 def shown(config: Config, text: str) -> Answer:
     """Show one hold, ended ones included."""
     with opened(config) as store:
-        hold = _by_label(store, text)
+        hold = priced(_by_label(store, text), config)
         about = _about(store, hold, config)
     data = {"hold": hold_object(hold), "closed_at": hold.closed_at, "about": about}
     return Answer(data, [*card(hold), *([printable(about)] if about else [])])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _ID = "Number of the hold, such as H-0017 or 17."
 _Id = Annotated[str, typer.Argument(metavar="ID", help=_ID)]
-_Note = Annotated[str, typer.Option("--note", help="Why; kept in the audit trail.")]
+_Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; kept in the audit trail.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -49,6 +49,7 @@ def _empty(config: Config) -> dict[str, Any]:
         "watermarks": [],
         "quota": quota(config),
         "subscriptions": [],
+        "missing_products": 0,
         "stopped_stores": {},
         "audit": None,
     }
@@ -72,7 +73,8 @@ def _status(config: Config, store: Store) -> dict[str, Any]:
             for mark in store.orders.watermarks()
         ],
         "quota": quota(config),
-        "subscriptions": [_subscription(one, store.clock.now()) for one in subscriptions(store)],
+        "subscriptions": subscriptions(store),
+        "missing_products": int(store.meta("missing_products") or 0),
         "stopped_stores": {str(one): reason for one, reason in store.store_stops().items()},
         "audit": {"seq": seq, "head": head},
     }
@@ -113,14 +115,6 @@ def _waiting_object(unit: Unit) -> dict[str, Any]:
         "reason": unit.waiting,
         "since": unit.waiting_since or unit.updated_at,
     }
-
-
-def _subscription(noted: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    try:
-        left = (parse_utc(str(noted["expires"])) - now).total_seconds() / 3600
-    except (KeyError, ValueError):
-        return dict(noted)
-    return {**noted, "hours_left": round(left, 1)}
 
 
 def _status_blocks(data: Mapping[str, Any], now: datetime, zone: ZoneInfo) -> list[Block]:
@@ -187,9 +181,12 @@ def _facts(data: Mapping[str, Any], now: datetime) -> list[Block]:
     if data["quota"]:
         left = data["quota"]
         facts.append(f"ShipStation quota: {left['remaining']} of {left['limit']} calls left")
-    for one in data["subscriptions"]:
-        hours = one.get("hours_left")
-        facts.append(f"subscription {printable(one.get('entity_set', ''))}: {hours} h left")
+    facts += [
+        f"subscription {printable(one['entity'])}: {one['hours_left']} h left"
+        for one in data["subscriptions"]
+    ]
+    if data["missing_products"]:
+        facts.append(f"products that ShipStation lacks: {data['missing_products']}")
     audit = data["audit"]
     facts.append(f"audit: {audit['seq']} rows, head {audit['head'][:16]}")
     return facts
@@ -199,7 +196,7 @@ def why_of(config: Config, text: str) -> Answer:
     """Say in a paragraph where an order stands."""
     zone = config.business_central.time_zone
     with opened(config) as store:
-        found = require(store, text)
+        found = require(store, text, config)
         paragraphs = [_why_unit(store, unit, zone) for unit in found.units]
         paragraphs = paragraphs or [_why_stranger(config, store, found)]
         data = {"orders": [_why_object(store, unit) for unit in found.units]}
@@ -207,7 +204,9 @@ def why_of(config: Config, text: str) -> Answer:
 
 
 def _why_unit(store: Store, unit: Unit, zone: ZoneInfo) -> str:
-    members = [order for one in store.units.members(unit.unit_id) if (order := store.orders.order(one))]
+    members = [
+        order for one in store.units.members(unit.unit_id) if (order := store.orders.order(one))
+    ]
     states = ", ".join(dict.fromkeys(order.status for order in members)) or "unknown"
     total = show(unit.total, unit.currency) if unit.total is not None else "unknown total"
     parts = f" in {len(members)} parts" if len(members) > 1 else ""

@@ -3,12 +3,12 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from bcss.cli.words import priced
 from bcss.clock import SystemClock, parse_utc
 from bcss.config.schema import Config
 from bcss.errors import FixConfig
@@ -16,7 +16,7 @@ from bcss.store.db import Run, Store
 from bcss.units import Unit
 
 NOTHING_YET = "nothing has run yet"
-SOON = timedelta(hours=24)
+SOON_HOURS = 24
 _WINDOW = 60.0
 _RUNS = 200
 
@@ -46,25 +46,26 @@ def opened(config: Config) -> Iterator[Store]:
     with reading(config) as store:
         if store is None:
             raise FixConfig(
-                f"{config.name}: {NOTHING_YET}, so there is nothing to show.",
+                f"There is nothing to show: {NOTHING_YET}.",
                 hint="Run bcss sync all first.",
             )
         yield store
 
 
-def find(store: Store, text: str) -> Found:
+def find(store: Store, text: str, config: Config) -> Found:
     """Find an order by number, orderKey, tracking number or Business Central document number."""
     text = text.strip()
     order_ids = store.orders.find_orders(text)
     units = store.units.of_orders(order_ids) + store.units.by_document(text)
     distinct = {unit.unit_id: unit for unit in units}
     members = [one for unit_id in distinct for one in store.units.members(unit_id)]
-    return Found(text, tuple(dict.fromkeys([*order_ids, *members])), tuple(distinct.values()))
+    found = tuple(priced(unit, config) for unit in distinct.values())
+    return Found(text, tuple(dict.fromkeys([*order_ids, *members])), found)
 
 
-def require(store: Store, text: str) -> Found:
+def require(store: Store, text: str, config: Config) -> Found:
     """Find an order, or raise FixConfig that says what was tried."""
-    found = find(store, text)
+    found = find(store, text, config)
     if not found.order_ids and not found.units:
         raise FixConfig(
             f"No order is known by {text!r}.",
@@ -87,12 +88,16 @@ def holder(config: Config) -> Mapping[str, Any] | None:
     path = config.state.path
     try:
         said = json.loads(path.with_name(f"{path.name}.run.lock").read_text()[:4096])
-        os.kill(int(said["pid"]), 0)
-    except PermissionError:
-        return said  # another user's process, but there is one
+        _signal_zero(int(said["pid"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return said if isinstance(said, dict) else None
+    return dict(said)
+
+
+def _signal_zero(pid: int) -> None:
+    """Raise OSError unless a process lives; another user's may not be asked, but it does."""
+    with suppress(PermissionError):
+        os.kill(pid, 0)
 
 
 def budget_path() -> Path:
@@ -129,11 +134,19 @@ def quota(config: Config) -> dict[str, Any] | None:
 def subscriptions(store: Store) -> list[dict[str, Any]]:
     """Return the Business Central subscriptions as the last renewal left them."""
     try:
-        noted = json.loads(store.meta("subscriptions") or "[]")
-    except ValueError:
+        noted = json.loads(store.meta("subscriptions") or "{}").get("resources", {})
+        ends = {entity: parse_utc(row["expires"]) for entity, row in noted.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
         return []
-    rows = noted if isinstance(noted, list) else [noted]
-    return [row for row in rows if isinstance(row, dict)]
+    now = store.clock.now()
+    return [
+        {
+            "entity": entity,
+            "expires": end,
+            "hours_left": round(max(0.0, (end - now).total_seconds() / 3600), 1),
+        }
+        for entity, end in ends.items()
+    ]
 
 
 def subscriptions_end_soon(config: Config) -> bool:
@@ -141,7 +154,4 @@ def subscriptions_end_soon(config: Config) -> bool:
     with reading(config) as store:
         if store is None:
             return False
-        now = store.clock.now()
-        ends = [parse_utc(one["expires"]) for one in subscriptions(store) if one.get("expires")]
-        return any(end - now < SOON for end in ends)
-
+        return any(one["hours_left"] < SOON_HOURS for one in subscriptions(store))

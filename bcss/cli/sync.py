@@ -1,17 +1,18 @@
 """The commands that run flows: one by one, or all under one run."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from bcss.cli.answer import Answer, each
+from bcss.cli.configs import find
 from bcss.cli.options import Common, RunLimits, spread
 from bcss.cli.report import report_run
-from bcss.errors import Exit
+from bcss.errors import Exit, FixConfig
 
 if TYPE_CHECKING:
     from bcss.app import Options
@@ -25,10 +26,11 @@ FLOWS = {
     "orders": ("pull-orders", "bcss.flows.orders", "pull_orders"),
     "shipments": ("pull-shipments", "bcss.flows.shipments", "pull_shipments"),
     "subs": ("renew-subs", "bcss.flows.subscriptions", "renew_subs"),
+    "hints": ("sync hints", "bcss.flows.hints", "work_hints"),
+    "sweep": ("sweep", "bcss.flows.sweep", "sweep_if_due"),
 }
+ALL = ("items", "customers", "orders", "shipments", "subs", "sweep")
 BOOKING = ("orders", "shipments")
-_REMIND_AFTER = timedelta(hours=24)
-_REMINDED = "reminded"
 
 
 class What(StrEnum):
@@ -40,21 +42,23 @@ class What(StrEnum):
     ORDERS = "orders"
     SHIPMENTS = "shipments"
     SUBS = "subs"
+    HINTS = "hints"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (push_items, sync_customers, pull_orders, pull_shipments, renew_subs, sync):
+    commands = (push_items, sync_customers, pull_orders, pull_shipments, renew_subs, sync)
+    for command in (*commands, serve_webhooks):
         app.command(command.__name__.replace("_", "-"))(spread(command))
 
 
 def push_items(common: Common, limits: RunLimits) -> Exit:
-    """Bring Business Central's items to ShipStation's products, by SKU."""
+    """Bring items to ShipStation's products, by SKU."""
     return run_flows("push-items", ["items"], common, limits)
 
 
 def sync_customers(common: Common, limits: RunLimits) -> Exit:
-    """Bring customer addresses to the ship-to of open ShipStation orders."""
+    """Bring customer addresses to the ship-to of open orders."""
     return run_flows("sync-customers", ["customers"], common, limits)
 
 
@@ -69,18 +73,51 @@ def pull_shipments(common: Common, limits: RunLimits) -> Exit:
 
 
 def renew_subs(common: Common, limits: RunLimits) -> Exit:
-    """Create and renew Business Central's webhook subscriptions."""
+    """Create and renew Business Central's subscriptions."""
     return run_flows("renew-subs", ["subs"], common, limits)
 
 
 def sync(
-    what: Annotated[What, typer.Argument(help="What to bring into step.")],
+    what: Annotated[
+        What,
+        typer.Argument(
+            metavar="WHAT", help="all, items, customers, orders, shipments, subs or hints."
+        ),
+    ],
     common: Common,
     limits: RunLimits,
 ) -> Exit:
-    """Run all flows under one run, or one of them."""
-    names = list(FLOWS) if what is What.ALL else [str(what)]
+    """Run all flows under one run, or one of them.
+
+    `hints` works off what webhooks hinted at.
+    """
+    if what is What.HINTS:
+        return each(common, _drain)
+    names = ALL if what is What.ALL else (str(what),)
     return run_flows(f"sync {what}", names, common, limits)
+
+
+def serve_webhooks(
+    common: Common,
+    worker: Annotated[
+        bool, typer.Option("--worker/--no-worker", help="Work the hints off in a child process.")
+    ] = True,
+) -> Exit:
+    """Take webhooks in until told to stop."""
+    from bcss.config.load import load  # noqa: PLC0415 - brings YAML and pydantic
+    from bcss.listener import serve  # noqa: PLC0415 - only here
+
+    paths = find(common.config or ())
+    if len(paths) > 1:
+        raise FixConfig("A listener serves one connection.", hint="Name it with --config.")
+    return Exit(serve(load(paths[0]), worker=worker))
+
+
+def _drain(config: "Config") -> Answer:
+    from bcss.worker import drain  # noqa: PLC0415 - brings HTTP
+
+    code = drain(config, follow=False)
+    return Answer({"exit_code": int(code)}, code=code)
 
 
 def flow(name: str) -> "Callable[[Connection], None]":
@@ -102,14 +139,19 @@ def _run(
     config: "Config", command: str, names: Sequence[str], common: Common, limits: RunLimits
 ) -> Answer:
     from bcss.app import run  # noqa: PLC0415 - brings HTTP
+    from bcss.cli.news import news  # noqa: PLC0415 - brings SQLite
 
     loud: list[str] = []
-    parts: list[tuple[str, Callable[[Connection], None]]] = [
-        (FLOWS[name][0], flow(name)) for name in _in_order(config, names)
-    ]
-    parts.append(("report", lambda conn: loud.extend(_worth_saying(conn))))
+    parts = [(FLOWS[name][0], _lenient(name, names)) for name in _in_order(config, names)]
+    parts.append(("news", lambda conn: loud.extend(news(conn, command))))
     summary = run(config, command, parts, options_of(limits))
     return report_run(summary, command, config.name, common, loud)
+
+
+def _lenient(name: str, names: Sequence[str]) -> "Callable[[Connection], None]":
+    """Return a flow; beside others a receiver that is down is no failure yet (design §2)."""
+    whole: Callable[..., None] = flow(name)
+    return partial(whole, strict=False) if name == "subs" and len(names) > 1 else whole
 
 
 def options_of(limits: RunLimits) -> "Options":
@@ -127,38 +169,3 @@ def _in_order(config: "Config", names: Sequence[str]) -> list[str]:
 
     rest = [name for name in names if name != "subs"]
     return ["subs", *rest] if subscriptions_end_soon(config) else [*rest, "subs"]
-
-
-def _worth_saying(conn: "Connection") -> list[str]:
-    """Return what is said even where nobody watches: the first posting run, old holds daily."""
-    return [*_first_run(conn), *_reminder(conn)]
-
-
-def _first_run(conn: "Connection") -> list[str]:
-    run = str(conn.store.trail.run_id)
-    if not conn.report.limited or conn.store.meta("first_posting_run") != run:
-        return []
-    limit = conn.config.orders.first_run_limit
-    return [
-        f"The first posting run posts at most {limit} documents (orders.first_run_limit). "
-        "Look at them in Business Central; the next run goes on."
-    ]
-
-
-def _reminder(conn: "Connection") -> list[str]:
-    from bcss.clock import iso, parse_utc  # noqa: PLC0415 - loaded by now
-
-    store, now = conn.store, conn.now()
-    new = {hold.hold_id for hold in store.holds.new_in_run(store.trail.run_id)}
-    known = [hold for hold in store.holds.open() if hold.hold_id not in new]
-    last = store.meta(_REMINDED)
-    if not known or (last and now - parse_utc(last) < _REMIND_AFTER):
-        return []
-    oldest = min(hold.since for hold in known)
-    if now - oldest < _REMIND_AFTER:
-        return []
-    with store.write():
-        store.set_meta(_REMINDED, iso(now))
-    return [f"{len(known)} still held, the oldest since {iso(oldest)}: bcss hold list"]
-
-

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from bcss.cli.answer import Answer
 from bcss.cli.render import Block, Table, printable
-from bcss.cli.state import opened, reading, require
+from bcss.cli.state import NOTHING_YET, reading, require
 from bcss.cli.words import entry_time, standing
 from bcss.config.schema import Config
 from bcss.errors import Exit
@@ -21,12 +21,14 @@ from bcss.units import Unit
 
 def story(config: Config, order: str | None, limit: int, *, bodies: bool) -> Answer:
     """Show what happened to an order, or the last rows of the trail."""
-    with opened(config) as store:
+    with reading(config) as store:
+        if store is None:
+            return Answer({"entries": []}, [NOTHING_YET])
         units: Sequence[Unit] = ()
         if order is None:
             entries = store.trail.latest(limit)
         else:
-            found = require(store, order)
+            found = require(store, order, config)
             units = found.units
             subjects = [f"unit:{unit.unit_id}" for unit in units]
             subjects += [f"order:{one}" for one in found.order_ids]
@@ -36,7 +38,9 @@ def story(config: Config, order: str | None, limit: int, *, bodies: bool) -> Ans
         rows = [_entry_object(store, entry, names(entry.subject)) for entry in entries]
         zone = config.business_central.time_zone
         head = [_heading(store, unit, zone) for unit in units]
-    return Answer({"entries": rows}, _blocks(head, rows, zone, bodies=bodies, one=order is not None))
+    return Answer(
+        {"entries": rows}, _blocks(head, rows, zone, bodies=bodies, one=order is not None)
+    )
 
 
 def verified(config: Config) -> Answer:

@@ -19,9 +19,11 @@ def register(app: typer.Typer) -> None:
 
 
 def sandbox(
-    bc_port: Annotated[int, typer.Option("--bc-port", help="Port; 0 takes a free one.")] = 0,
+    bc_port: Annotated[
+        int, typer.Option("--bc-port", metavar="N", help="Port; 0 takes a free one.")
+    ] = 0,
     shipstation_port: Annotated[
-        int, typer.Option("--shipstation-port", help="Port; 0 takes a free one.")
+        int, typer.Option("--shipstation-port", metavar="N", help="Port; 0 takes a free one.")
     ] = 0,
     seed_data: Annotated[
         Path | None, typer.Option("--seed-data", metavar="FILE", help="Data of both, as JSON.")
@@ -36,7 +38,10 @@ def sandbox(
         str, typer.Option("--start", metavar="DATE", help="The day on which they begin.")
     ] = "2026-03-02",
 ) -> Exit:
-    """Serve imitations of both APIs on this machine until interrupted; print their addresses."""
+    """Serve imitations of both APIs until interrupted.
+
+    Their addresses are printed as one JSON object.
+    """
     seed = _generated(orders, start) if orders else {}
     seed |= _json(seed_data) if seed_data else {}
     if faults:
@@ -90,7 +95,7 @@ def _serve(seed: dict[str, Any], bc_port: int, shipstation_port: int) -> Exit:
 
 
 def demo(common: Common) -> Exit:
-    """Synchronise an invented day between two imitations, and show what came of it."""
+    """Synchronise an invented day between two imitations."""
     from bcss.cli.demo import show_demo  # noqa: PLC0415 - brings everything
 
     return show_demo(as_json=common.as_json)

@@ -1,11 +1,12 @@
 """Say where a unit stands in words that a person in finance understands."""
 
-from typing import assert_never
+from dataclasses import replace
+from typing import TypeVar, assert_never
 from zoneinfo import ZoneInfo
 
 from bcss.cli.render import when
 from bcss.clock import parse_utc
-from bcss.config.schema import DocumentKind
+from bcss.config.schema import Config, DocumentKind, StoreRule
 from bcss.holds import Hold
 from bcss.mapping.readiness import (
     NOT_SHIPPED,
@@ -17,6 +18,7 @@ from bcss.mapping.readiness import (
 from bcss.money import show
 from bcss.units import State, Unit
 
+Priced = TypeVar("Priced", Unit, Hold)
 KINDS = {
     DocumentKind.POSTED_INVOICE: "invoice",
     DocumentKind.DRAFT_INVOICE: "draft invoice",
@@ -34,6 +36,14 @@ _WAITING = {
     "a new one",
     "cancel": "was cancelled; the next run deletes its draft",
 }
+
+
+def priced(one: Priced, config: Config) -> Priced:
+    """Add the store's currency to what has none yet, so that no amount stands without."""
+    rule = config.orders.stores.get(one.store_id or 0)
+    if one.currency or not isinstance(rule, StoreRule):
+        return one
+    return replace(one, currency=rule.currency)
 
 
 def waiting_words(reason: str) -> str:
@@ -58,24 +68,25 @@ def _state(unit: Unit, zone: ZoneInfo) -> str:
     kind = KINDS[unit.kind]
     match unit.state:
         case State.SEEN:
-            return f"It {waiting_words(unit.waiting)}." if unit.waiting else "It is not booked."
+            text = f"It {waiting_words(unit.waiting)}." if unit.waiting else "It is not booked."
         case State.READY:
-            return f"It has shipped; the next run makes the {kind}."
+            text = f"It has shipped; the next run makes the {kind}."
         case State.CREATE_INTENT:
-            return (
+            text = (
                 f"A {kind} was sent to Business Central {when(unit.sent_at, zone)} and the answer "
                 "never came; the next run looks for it before it tries again."
             )
         case State.DRAFTED:
-            return _drafted(unit)
+            text = _drafted(unit)
         case State.POST_INTENT | State.POSTED:
-            return f"Draft {unit.draft_number} was sent to be posted; the next run reads it back."
+            text = f"Draft {unit.draft_number} was sent to be posted; the next run reads it back."
         case State.CONFIRMED:
-            return _booked(unit)
+            text = _booked(unit)
         case State.DROPPED:
-            return f"It is not booked: {unit.waiting or 'there is nothing to book'}."
+            text = f"It is not booked: {unit.waiting or 'there is nothing to book'}."
         case _:
             assert_never(unit.state)
+    return text
 
 
 def _drafted(unit: Unit) -> str:

@@ -14,10 +14,12 @@ from typing import Any
 
 from bcss import wire
 from bcss.clock import iso, pacific_text, parse_utc
-from bcss.errors import FixConfig, RecordMissing
+from bcss.errors import FixConfig, RecordMissing, RecordRefused
 from bcss.flows.connection import Connection
+from bcss.holds import Verdict, Why
 from bcss.mapping.customers import UPDATABLE
 from bcss.mapping.products import Wanted
+from bcss.store.queue import About
 from bcss.store.trail import Event
 
 FLOW = "push-items"
@@ -96,11 +98,29 @@ def _send(conn: Connection, helper: Helper, by_sku: Mapping[str, Wanted]) -> Non
     body = _body(conn, helper, by_sku)
     count = f"{len(helper.skus)} product(s)"
     _trail(conn, helper, "intent", f"helper order {helper.number} for {count}", "sent", body)
-    order, _ = conn.shipstation.create_order(body)
+    try:
+        order, _ = conn.shipstation.create_order(body)
+    except RecordRefused as error:
+        _refused(conn, helper, error)
+        return
     with conn.store.write():
         _keep(conn, replace(helper, order_id=order.order_id))
+        conn.store.holds.close(_subject(helper), conn.now(), by="bcss", note="taken")
         said = f"helper order {helper.number} is order {order.order_id}"
         _trail(conn, helper, "outcome", said, "done")
+
+
+def _refused(conn: Connection, helper: Helper, error: RecordRefused) -> None:
+    """Hold a helper order that ShipStation does not take; each run tries it again."""
+    text = f"ShipStation does not take helper order {helper.number}: {error.message}"
+    with conn.store.write():
+        _trail(conn, helper, "outcome", error.message, "refused")
+        about = About(_subject(helper), order_number=helper.number, order_key=helper.key)
+        conn.store.holds.put(about, Verdict(Why.UNREADABLE_RECORD, text), conn.now())
+
+
+def _subject(helper: Helper) -> str:
+    return f"catalog:{helper.key}"
 
 
 def _body(conn: Connection, helper: Helper, by_sku: Mapping[str, Wanted]) -> dict[str, Any]:
@@ -201,7 +221,7 @@ def _trail(
     event = Event(
         kind,
         FLOW,
-        f"catalog:{helper.key}",
+        _subject(helper),
         summary,
         target="shipstation",
         status=status,

@@ -32,6 +32,7 @@ from bcss.mapping.customers import (
 from bcss.mapping.importfile import customers_file
 from bcss.mapping.text import code
 from bcss.shipstation.records import Order
+from bcss.store.cachestate import customers_state
 from bcss.store.trail import Event
 
 FLOW = "sync-customers"
@@ -56,7 +57,8 @@ def sync_customers(conn: Connection) -> None:
     if conn.config.customers.ship_to == "none":
         catalog._customers(conn)  # noqa: SLF001 - refresh() reads them only where orders need them
     path = import_path(conn, "customers")
-    if _state(conn) == conn.store.meta(_SYNCED) and path.exists():
+    state = _state(conn)
+    if state == conn.store.meta(_SYNCED) and path.exists():
         return
     customers = conn.store.cache.customer_bodies()
     home = _home_country(conn, customers)
@@ -70,13 +72,12 @@ def sync_customers(conn: Connection) -> None:
     replace_file(path, customers_file(rows).text)
     if done:
         with conn.store.write():
-            conn.store.set_meta(_SYNCED, _state(conn))
+            conn.store.set_meta(_SYNCED, state)
 
 
 def _state(conn: Connection) -> str:
-    """Name the state of the customer cache without reading it."""
-    marks = (conn.store.meta("bc:customers"), conn.store.meta("bc:daily"))
-    return "|".join((*marks, conn.config.customers.ship_to))
+    """Name what addresses depend on: the cached customers, and whether orders follow them."""
+    return f"{customers_state(conn.store)} {conn.config.customers.ship_to}"
 
 
 def _home_country(conn: Connection, customers: Iterable[Raw]) -> str:

@@ -20,6 +20,7 @@ from bcss.flows.orders import pull_orders
 from bcss.flows.planning import plan
 from bcss.flows.shipments import pull_shipments
 from bcss.mapping.readiness import WAITING_FOR_POLL
+from bcss.reply import clean
 from bcss.shipstation import streams
 from bcss.shipstation.pointer import Pointer, read_pointer
 from bcss.store.hints import Hint, Hints, hints_path
@@ -30,6 +31,7 @@ from bcss.wire import NotJson, parse_object
 FLOW: Final = "hints"
 _MAX_FETCHES: Final = 10  # beyond so many pointers the poll alone is cheaper
 _MAX_REFUSED: Final = 3
+_SHOWN: Final = 120
 _POLLS: Final = 3
 _CHUNK: Final = 500
 _REFRESHED: Final = ("items", "customers")
@@ -101,7 +103,7 @@ def _read(conn: Connection, waiting: Iterable[Hint]) -> _Work:
             case "shipstation":
                 pointer = read_pointer(hint.body, host=host, stores=stores)
                 if pointer is None:
-                    work.refused.append(hint.body[:80].decode("ascii", "backslashreplace"))
+                    work.refused.append(clean(hint.body[:200].decode("utf-8", "replace"), _SHOWN))
                 else:
                     work.pointers[pointer] = None
     return work

@@ -1,10 +1,9 @@
 """Bring ShipStation's products in line with Business Central's items (push-items, design §6)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha256
 
-from bcss import wire
 from bcss.clock import iso, parse_utc
 from bcss.flows import catalogorders
 from bcss.flows.catalog import refresh
@@ -15,6 +14,7 @@ from bcss.holds import Verdict, Why
 from bcss.mapping.importfile import products_file
 from bcss.mapping.products import Comparison, Wanted, changes, compare, show_changes, wanted
 from bcss.shipstation.records import UnreadableRecord
+from bcss.store.cachestate import items_state
 from bcss.store.queue import About
 
 MISSING = "missing_products"  # how many products ShipStation lacks, for `status`
@@ -29,25 +29,35 @@ def push_items(conn: Connection, most: int | None = None) -> None:
     ShipStation is asked only when items have changed, work is left from an earlier run, or the
     last full comparison is a day old. `most` bounds how many products this run writes.
     """
-    changed = refresh(conn)
-    waiting = catalogorders.waiting(conn)
-    if not changed and not waiting and _is_pushed(conn, _quick(conn), ""):
+    refresh(conn)
+    state = _state(conn)
+    if _is_pushed(conn, state) and not catalogorders.waiting(conn):
         return
-    everything = _wanted(conn)
-    mark = _fingerprint(everything)
-    if not waiting and _is_pushed(conn, "", mark):
-        _mark_pushed(conn, mark, at=_pushed(conn)[2])
-        return
-    with conn.store.write():
-        conn.store.set_meta(_PUSHED, "")
+    cache = conn.store.cache
+    everything = wanted(cache.item_bodies(), cache.variants(), conn.config.items)
     if conn.dry_run:
         _tell(conn, _compare(conn, everything))
     elif _bring_in_line(conn, everything, Writer(conn, most)):
-        _mark_pushed(conn, mark, at=iso(conn.now()))
+        with conn.store.write():
+            conn.store.set_meta(_PUSHED, f"{state} {iso(conn.now())}")
+
+
+def _state(conn: Connection) -> str:
+    """Name what products depend on: the cached items, and how they become products."""
+    facts = (items_state(conn.store), repr(conn.config.items))
+    return sha256("|".join(facts).encode()).hexdigest()
+
+
+def _is_pushed(conn: Connection, state: str) -> bool:
+    """Tell whether all was in line with this state less than a day ago."""
+    known, _, at = conn.store.meta(_PUSHED).partition(" ")
+    return known == state and conn.now() - parse_utc(at) < _DAILY
 
 
 def _bring_in_line(conn: Connection, everything: Sequence[Wanted], writer: Writer) -> bool:
     """Compare and write; return whether nothing is left for the next run."""
+    with conn.store.write():
+        conn.store.set_meta(_PUSHED, "")  # what is half written is in line with no state
     comparison = _compare(conn, everything)
     _hold(conn, comparison)
     _list_missing(conn, comparison.missing)
@@ -61,48 +71,6 @@ def _bring_in_line(conn: Connection, everything: Sequence[Wanted], writer: Write
     if writer.finished:
         catalogorders.clean_up(conn, frozenset(one.sku for one in comparison.missing))
     return writer.finished
-
-
-# When there is reason to look -------------------------------------------------------------------
-
-
-def _wanted(conn: Connection) -> list[Wanted]:
-    cache = conn.store.cache
-    return wanted(cache.item_bodies(), cache.variants(), conn.config.items)
-
-
-def _quick(conn: Connection) -> str:
-    """Name the state of the cache without reading it."""
-    marks = (conn.store.meta("bc:items"), conn.store.meta("bc:daily"), repr(conn.config.items))
-    return sha256("|".join(marks).encode()).hexdigest()
-
-
-def _fingerprint(everything: Iterable[Wanted]) -> str:
-    rows = [[one.sku, dict(one.fields), one.expected] for one in everything]
-    return sha256(wire.canonical(rows)).hexdigest()
-
-
-def _pushed(conn: Connection) -> tuple[str, str, str]:
-    """Return the quick name, the fingerprint and the time of the last whole comparison."""
-    quick, _, rest = conn.store.meta(_PUSHED).partition("\t")
-    fingerprint, _, at = rest.partition("\t")
-    return quick, fingerprint, at
-
-
-def _is_pushed(conn: Connection, quick: str, fingerprint: str) -> bool:
-    """Tell whether all was in line less than a day ago under this name or this fingerprint."""
-    known_quick, known_fingerprint, at = _pushed(conn)
-    if not at or conn.now() - parse_utc(at) >= _DAILY:
-        return False
-    return quick == known_quick if quick else fingerprint == known_fingerprint
-
-
-def _mark_pushed(conn: Connection, fingerprint: str, *, at: str) -> None:
-    with conn.store.write():
-        conn.store.set_meta(_PUSHED, "\t".join((_quick(conn), fingerprint, at)))
-
-
-# What was found ---------------------------------------------------------------------------------
 
 
 def _compare(conn: Connection, everything: Sequence[Wanted]) -> Comparison:

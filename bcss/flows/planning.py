@@ -12,7 +12,7 @@ from bcss.flows.connection import Connection
 from bcss.holds import Release, Verdict, Why
 from bcss.mapping.catalog import Catalog, candidates
 from bcss.mapping.document import customer_key
-from bcss.mapping.families import Closure, Family, close, root_of
+from bcss.mapping.families import Family, close, root_of
 from bcss.mapping.readiness import (
     WAITING_FOR_DATE,
     WAITING_FOR_EVIDENCE,
@@ -91,16 +91,17 @@ def _may_release(conn: Connection, unit: Unit) -> bool:
 
 def _plan_some(conn: Connection, order_ids: Sequence[int], changed: Container[int]) -> int:
     """Plan some families; only a changed one may cause requests to Business Central."""
-    seen: set[int] = set()
-    groups: list[_Group] = []
     for order_id in order_ids:
-        if order_id in seen:
-            continue
-        group = _gather(conn, order_id)
-        seen.add(order_id)
-        if group is not None:
-            seen |= {order.order_id for order in group.family.members}
-            groups.append(group)
+        _complete(conn, order_id)
+    seen: dict[int, int] = {}
+    groups: list[_Group] = []
+    with conn.store.write():
+        for order_id in order_ids:
+            if order_id not in seen:
+                group = _gather(conn, order_id)
+                ids = [] if group is None else [one.order_id for one in group.family.members]
+                seen |= conn.store.orders.dirt([order_id, *ids])
+                groups += [] if group is None else [group]
     moved = [one for one in groups if any(o.order_id in changed for o in one.family.members)]
     if any(order.status == "shipped" for one in moved for order in one.family.members):
         master.refresh(conn)
@@ -108,7 +109,10 @@ def _plan_some(conn: Connection, order_ids: Sequence[int], changed: Container[in
     if missing and master.look_up(conn, missing):
         _decide(conn, groups, _known(conn, groups), ())
     with conn.store.write():
-        conn.store.orders.mark_clean(seen - _in_flight(groups, conn))
+        doubtful = _in_flight(groups, conn)
+        conn.store.orders.mark_clean(
+            {one: dirt for one, dirt in seen.items() if one not in doubtful}
+        )
     return len(groups)
 
 
@@ -124,13 +128,11 @@ def _in_flight(groups: Iterable[_Group], conn: Connection) -> set[int]:
 
 
 def _gather(conn: Connection, order_id: int) -> _Group | None:
-    """Bring one family together, and find or make its unit."""
+    """Bring one family together, and find or make its unit, inside the caller's transaction."""
     orders = conn.store.orders
     if orders.related(order_id) is None:
-        with conn.store.write():
-            orders.mark_clean([order_id])
         return None
-    closure = _complete(conn, order_id)
+    closure = close(order_id, orders.related, orders.children)
     members = {one: order for one in closure.members if (order := orders.order(one)) is not None}
     survivor = _survivor(conn, order_id, members)
     if survivor is not None and len(members) == 1:
@@ -147,15 +149,13 @@ def _gather(conn: Connection, order_id: int) -> _Group | None:
     return _Group(family, unit, verdict or taken)
 
 
-def _complete(conn: Connection, order_id: int) -> Closure:
-    """Close a family, fetching the members that were never captured, bounded."""
+def _complete(conn: Connection, order_id: int) -> None:
+    """Fetch the members of a family that were never captured, bounded."""
     orders = conn.store.orders
     closure = close(order_id, orders.related, orders.children)
     unknown = [one for one in closure.missing if not orders.is_known(one)]
-    if not unknown:
-        return closure
-    fetch_orders(conn, unknown[:_FETCHES])
-    return close(order_id, orders.related, orders.children)
+    if unknown:
+        fetch_orders(conn, unknown[:_FETCHES])
 
 
 def _survivor(conn: Connection, order_id: int, members: dict[int, Order]) -> int | None:

@@ -40,10 +40,7 @@ def ignore(conn: Connection, decision: Decision) -> str:
     with booking_lock(conn.store.path, "hold ignore", conn.clock), conn.store.write():
         hold = _unchanged(conn, decision)
         unit = _unit_of(conn, hold)
-        if unit is None:
-            meaning = _ignored_record(hold)
-        else:
-            meaning = _ignored_unit(conn, unit, decision)
+        meaning = _ignored_record(hold) if unit is None else _ignored_unit(conn, unit, decision)
         _close(conn, decision, "ignored", meaning)
     return meaning
 
@@ -112,9 +109,7 @@ def _ignored_record(hold: Hold) -> str:
 def _ignored_unit(conn: Connection, unit: Unit, decision: Decision) -> str:
     number = unit.document_number or unit.draft_number
     if unit.state in AFTER_POST or (unit.state is State.POST_INTENT and _twice(unit)):
-        conn.store.units.save(
-            replace(unit, held="", state=State.CONFIRMED, updated_at=conn.now())
-        )
+        conn.store.units.save(replace(unit, held="", state=State.CONFIRMED, updated_at=conn.now()))
         return f"{number} stays booked as it is."
     if unit.state is State.POST_INTENT:
         raise FixConfig(

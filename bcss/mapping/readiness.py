@@ -83,9 +83,14 @@ def _before_shipping(family: Family, rules: Rules, moment: Moment) -> Readiness 
         return _half_shipped(family, rules.store, moment)
     if cancelled:
         return _partly_cancelled(cancelled, shipped, rules.store)
-    if moment.polled_from is None or family.newest_change >= moment.polled_from:
+    if not _is_polled(family, moment):
         return Wait(WAITING_FOR_POLL)
     return _evidence(family, rules, moment)
+
+
+def _is_polled(family: Family, moment: Moment) -> bool:
+    """Tell whether a complete poll began after the newest change, so that no sibling is unseen."""
+    return moment.polled_from is not None and family.newest_change < moment.polled_from
 
 
 def _started(family: Family, rules: Rules) -> Readiness | None:

@@ -82,7 +82,7 @@ class Captured:
             "order_key=excluded.order_key, status=excluded.status, "
             "modified_first=excluded.modified_first, modified_last=excluded.modified_last, "
             "parent_id=excluded.parent_id, merged_ids=excluded.merged_ids, "
-            "digest=excluded.digest, payload_id=excluded.payload_id, gone=0, dirty=1",
+            "digest=excluded.digest, payload_id=excluded.payload_id, gone=0, dirty=dirty+1",
             (
                 order.order_id,
                 order.store_id,
@@ -130,7 +130,7 @@ class Captured:
             self._conn.execute("INSERT OR IGNORE INTO wanted VALUES (?)", (one.order_id,))
         if one.order_id is not None:
             self._conn.execute(
-                "UPDATE ss_order SET dirty = 1 WHERE order_id = ? AND digest IS NOT NULL",
+                "UPDATE ss_order SET dirty = dirty + 1 WHERE order_id = ? AND digest IS NOT NULL",
                 (one.order_id,),
             )
         name = "shipment" if isinstance(one, Shipment) else "fulfillment"
@@ -152,24 +152,35 @@ class Captured:
     def mark_gone(self, order_id: int) -> None:
         """Note that ShipStation no longer has this order."""
         self._conn.execute(
-            "UPDATE ss_order SET gone = 1, dirty = 1 WHERE order_id = ?", (order_id,)
+            "UPDATE ss_order SET gone = 1, dirty = dirty + 1 WHERE order_id = ?", (order_id,)
         )
 
     def mark_dirty(self, order_ids: Iterable[int]) -> None:
         """Have these orders planned again."""
         self._conn.executemany(
-            "UPDATE ss_order SET dirty = 1 WHERE order_id = ?", [(one,) for one in order_ids]
+            "UPDATE ss_order SET dirty = dirty + 1 WHERE order_id = ?",
+            [(one,) for one in order_ids],
         )
 
-    def mark_clean(self, order_ids: Iterable[int]) -> None:
-        """Note that these orders were planned as they stand."""
+    def dirt(self, order_ids: Iterable[int]) -> dict[int, int]:
+        """Return how often each order changed since it was planned, to be given to mark_clean."""
+        ids = list(order_ids)
+        marks = ",".join("?" * len(ids))
+        rows = self._conn.execute(
+            f"SELECT order_id, dirty FROM ss_order WHERE order_id IN ({marks})",  # noqa: S608
+            ids,
+        )
+        return dict(rows.fetchall())
+
+    def mark_clean(self, planned: Mapping[int, int]) -> None:
+        """Note that orders were planned as `dirt` showed them; a later change stays dirty."""
         self._conn.executemany(
-            "UPDATE ss_order SET dirty = 0 WHERE order_id = ?", [(one,) for one in order_ids]
+            "UPDATE ss_order SET dirty = 0 WHERE order_id = ? AND dirty = ?", planned.items()
         )
 
     def dirty(self) -> list[int]:
         """Return the orders that changed since they were last planned."""
-        rows = self._conn.execute("SELECT order_id FROM ss_order WHERE dirty = 1 ORDER BY order_id")
+        rows = self._conn.execute("SELECT order_id FROM ss_order WHERE dirty > 0 ORDER BY order_id")
         return [row[0] for row in rows]
 
     def related(self, order_id: int) -> Related | None:

@@ -49,7 +49,7 @@ CREATE INDEX ss_order_key ON ss_order (order_key);
 CREATE INDEX ss_order_number ON ss_order (order_number);
 CREATE INDEX ss_order_unit ON ss_order (unit_id) WHERE unit_id IS NOT NULL;
 CREATE INDEX ss_order_parent ON ss_order (parent_id) WHERE parent_id IS NOT NULL;
-CREATE INDEX ss_order_dirty ON ss_order (order_id) WHERE dirty = 1;
+CREATE INDEX ss_order_dirty ON ss_order (order_id) WHERE dirty > 0;
 CREATE INDEX ss_order_open ON ss_order (status)
   WHERE status IN ('awaiting_shipment', 'awaiting_payment', 'on_hold', 'pending_fulfillment');
 

@@ -414,3 +414,59 @@ def test_a_helper_order_that_somebody_shipped_is_left_alone(rig_of: RigOf) -> No
     assert any("is shipped and was not deleted" in one for one in summary.report.notes)
     assert not rig.world.shipstation.state()["orders"][0].get("hidden")
     assert calls(rig, "DELETE") == 0
+
+
+def test_a_refused_helper_order_is_held_and_tried_again(rig_of: RigOf) -> None:
+    rig = rig_of(missing="order", catalog_store=80001)
+    text = '{"ExceptionMessage":"Store must be active."}'
+    rule = {"do": "reject", "vendor": "shipstation", "path": "createorder", "status": 500}
+    rig.world.faults.add({**rule, "content": text, "times": 2})
+
+    first = rig.run(PUSH)
+    second = rig.run(PUSH)
+    third = rig.run(PUSH)
+
+    assert [hold.why for hold in first.new_holds] == ["unreadable_record"]
+    assert "must be active" in first.new_holds[0].message
+    assert (second.exit_code, second.new_holds) == (Exit.DONE, ())
+    assert third.exit_code is Exit.DONE
+    assert meta(rig, MISSING) == "0"
+    with rig.connection() as conn:
+        assert conn.store.holds.open() == []
+
+
+def test_a_change_taken_back_before_it_was_all_written_is_taken_back_there(rig_of: RigOf) -> None:
+    rig = rig_of()
+    rig.run(PUSH)
+    edit(rig, "ITEM-24", unitPrice="30.00")
+    edit(rig, "RIBBON", unitPrice="3.00")
+    rig.run((("push-items", partial(push_items, most=1)),))
+    edit(rig, "ITEM-24", unitPrice="24.00")
+    edit(rig, "RIBBON", unitPrice="2.50")
+
+    rig.run(PUSH)
+
+    assert str(product(rig, 17_000_101)["price"]) == "24"
+    assert str(product(rig, 17_000_102)["price"]) == "2.5"
+
+
+def test_a_company_without_items_costs_no_shipstation_call(rig_of: RigOf) -> None:
+    rig = rig_of()
+    rig.world.load({"business_central": {"replace": True}})
+
+    assert "shipstation" not in rig.run(PUSH).requests
+
+
+def test_an_unreadable_product_is_held_and_the_rest_goes_on(rig_of: RigOf) -> None:
+    bad = {"productId": 17_000_400, "sku": "BAD", "active": "perhaps"}
+    rig = rig_of([*SEED, bad])
+
+    held = rig.run(PUSH)
+    rig.world.load({"shipstation": {"products": [{**bad, "active": True}]}})
+    rig.world.clock.advance(25 * 3600)
+    rig.run(PUSH)
+
+    assert [hold.subject for hold in held.new_holds] == ["record:products:17000400"]
+    assert product(rig, 17_000_101)["name"] == "Gift box of 24"
+    with rig.connection() as conn:
+        assert conn.store.holds.open() == []

@@ -71,7 +71,9 @@ class Ear:
             return found
 
     def point(self, pointer: object = None, token: str = TOKEN) -> Got:
-        return self.send("POST", f"/bcss/{token}/shipstation", json.dumps(pointer or POINTER).encode())
+        return self.send(
+            "POST", f"/bcss/{token}/shipstation", json.dumps(pointer or POINTER).encode()
+        )
 
     def hints(self) -> list[Hint]:
         return hints_of(self.config.state.path)

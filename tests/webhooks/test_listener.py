@@ -189,7 +189,9 @@ def test_more_than_fits_means_read_everything_afresh(ear: Ear) -> None:
 def test_client_states_differ_by_resource_and_token_but_not_by_its_spelling() -> None:
     state = client_state(TOKEN, ITEMS)
     assert len(state) == 50
-    assert state == client_state(TOKEN, f"https://bc.test/api/v2.0/companies({COMPANY.upper()})/items")
+    assert state == client_state(
+        TOKEN, f"https://bc.test/api/v2.0/companies({COMPANY.upper()})/items"
+    )
     assert state == client_state(TOKEN, f"companies({COMPANY})/items(abc)")
     assert state != client_state(TOKEN, ITEMS.replace("items", "customers"))
     assert state != client_state(TOKEN + "x", ITEMS)

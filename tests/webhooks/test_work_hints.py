@@ -15,6 +15,7 @@ from bcss.errors import Exit
 from bcss.flows.hints import work_hints
 from bcss.locks import booking_lock, run_lock
 from bcss.sandbox.world import World
+from bcss.store.budget import Budget, hash_key
 from bcss.store.hints import MAX_STARTS, Arrival, Hint, Hints, Kind, hints_path
 from tests.rig import Rig, config_for
 from tests.webhooks.rig import TOKEN, Ear, hints_of, listening
@@ -148,7 +149,10 @@ def test_an_order_that_is_not_shipped_needs_nothing_of_business_central(shop: Sh
     shop.order("SO-1")
     body = shop.act("import", orders=[{"orderNumber": "SO-2", "orderKey": "SO-2-KEY"}])
     assert body
-    announced = {"resource_url": "https://ssapi.shipstation.com/orders?importBatch=1", "resource_type": "ORDER_NOTIFY"}
+    announced = {
+        "resource_url": "https://ssapi.shipstation.com/orders?importBatch=1",
+        "resource_type": "ORDER_NOTIFY",
+    }
     shop.hint(announced)
     assert shop.drain() == Exit.DONE
     assert shop.calls("bc") == []
@@ -260,7 +264,8 @@ def test_a_refresh_marks_all_master_data(shop: Shop) -> None:
     shop.hint(kind="refresh")
     assert shop.drain() == Exit.DONE
     with shop.connection() as conn:
-        assert conn.store.meta("hint:items") and conn.store.meta("hint:customers")
+        assert conn.store.meta("hint:items")
+        assert conn.store.meta("hint:customers")
 
 
 # Trouble ----------------------------------------------------------------------------------------
@@ -282,7 +287,9 @@ def test_after_three_failures_hints_are_left_to_the_next_poll(shop: Shop) -> Non
 
 def test_one_failure_keeps_the_hint_for_another_try(shop: Shop) -> None:
     shop.hint(pointer(shop.ship("SO-1")))
-    shop.world.faults.add({"vendor": "bc", "do": "reject", "times": 0, "status": 503, "path": "salesInvoices"})
+    shop.world.faults.add(
+        {"vendor": "bc", "do": "reject", "times": 0, "status": 503, "path": "salesInvoices"}
+    )
     assert shop.drain() == Exit.TEMPORARY
     assert len(shop.waiting()) == 1
     shop.world.faults.clear()
@@ -340,18 +347,21 @@ def test_cron_at_work_does_not_stop_capture_and_booking_waits_for_its_lock(shop:
     assert shop.posted() == ["SO-1"]
 
 
-def test_the_budget_class_is_the_listeners(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    classes: list[str] = []
-    around = worker.connect
-
-    def noted(config: Any, command: str, options: Any, surroundings: Any) -> Any:
-        classes.append(surroundings.budget_class)
-        return around(config, command, options, surroundings)
-
-    monkeypatch.setattr(worker, "connect", noted)
-    shop.hint(kind="refresh")
+def test_a_webhook_need_not_wait_where_cron_must(shop: Shop) -> None:
+    """Nine requests are left: ten are kept from a batch, but only four from the listener."""
+    shop.hint(kind="poll")
     shop.drain()
-    assert classes == ["listener"]
+    shop.world.clock.advance(3600)
+    clock = shop.around.clock
+    budget = Budget(shop.folder / "budget.db", hash_key("sandbox-key"), 40, 60.0, clock)
+    for _ in range(31):
+        assert budget.acquire("operator") == 0
+    assert budget.acquire("batch") > 0
+    budget.close()
+    before = clock.now()
+    shop.hint(kind="poll")
+    assert shop.drain() == Exit.DONE
+    assert clock.now() == before
 
 
 def test_a_held_order_is_reported_once(shop: Shop) -> None:

@@ -1,0 +1,55 @@
+"""Every place where a process may die: around each call, and around each commit of the store."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+from bcss.sandbox.kit import Request
+from bcss.store import db
+from bcss.store.sqlite import Connection, write_tx
+from tests.rig import Rig
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+@dataclass(slots=True)
+class Points:
+    """Count the points of a run, and die at the n-th; never when it is 0.
+
+    A read has no effect, so dying before it and after it are one point.
+    """
+
+    die_at: int = 0
+    names: list[str] = field(default_factory=list)
+
+    def reach(self, name: str) -> None:
+        self.names.append(name)
+        if len(self.names) == self.die_at:
+            raise Killed(name)
+
+    def before(self, vendor: str, request: Request) -> None:
+        if request.method != "GET":
+            self.reach(f"before {vendor} {request.method} {request.path[-40:]}")
+
+    def after(self, vendor: str, request: Request) -> None:
+        self.reach(f"after {vendor} {request.method} {request.path[-40:]}")
+
+    @contextmanager
+    def transaction(self, conn: Connection) -> Iterator[Any]:
+        with write_tx(conn) as same:
+            yield same
+            self.reach("before commit")
+        self.reach("after commit")
+
+    @contextmanager
+    def around(self, rig: Rig) -> Iterator[None]:
+        rig.before, rig.after = self.before, self.after
+        try:
+            with patch.object(db, "write_tx", self.transaction):
+                yield
+        finally:
+            rig.before = rig.after = None

@@ -1,0 +1,64 @@
+"""Keep a world and a state folder as they stand, and give them back as often as needed."""
+
+import copyreg
+import io
+import pickle
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bcss.sandbox.shipstation.templates import KINDS, Kind
+from bcss.sandbox.world import World
+
+_LOCKS: dict[type, Any] = {
+    type(threading.Lock()): threading.Lock,
+    type(threading.RLock()): threading.RLock,
+}
+for _kind, _make in _LOCKS.items():
+    copyreg.pickle(_kind, lambda lock: (_LOCKS[type(lock)], ()))
+
+
+class _Pickler(pickle.Pickler):
+    """Keep what the sandbox compares by identity as the one that it is."""
+
+    def persistent_id(self, value: Any) -> str | None:
+        return value.name if isinstance(value, Kind) else None
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, name: Any) -> Kind:
+        return KINDS[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The sandbox and every file of a connection at one moment."""
+
+    world: bytes
+    files: dict[str, bytes]
+
+    @classmethod
+    def take(cls, world: World, folder: Path) -> "Snapshot":
+        body = io.BytesIO()
+        _Pickler(body, pickle.HIGHEST_PROTOCOL).dump(world)
+        files = {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file() and path.suffix != ".lock"
+        }
+        return cls(body.getvalue(), files)
+
+    def restore(self, folder: Path) -> World:
+        """Put the files back into their folder, removing newer ones, and return the world."""
+        for path in folder.rglob("*"):
+            if path.is_file() and path.suffix != ".lock":
+                if str(path.relative_to(folder)) not in self.files:
+                    path.unlink()
+        for name, body in self.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(body)
+        world = _Unpickler(io.BytesIO(self.world)).load()
+        assert isinstance(world, World)
+        return world
