@@ -13,9 +13,19 @@ def main() -> None:
     elif given in (["--help"], ["-h"], []) and not _completing():
         _say(_help())
     else:
+        _hasten()
         from bcss.cli.main import run  # noqa: PLC0415 - see above
 
         raise SystemExit(run(given))
+
+
+def _hasten() -> None:
+    """Spare start-up a tenth: the collector finds nothing in imports, and nobody plugs in."""
+    import gc  # noqa: PLC0415 - see above
+    from os import environ  # noqa: PLC0415 - see above
+
+    gc.set_threshold(50_000, 20, 50)
+    environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
 def _say(text: str) -> None:

@@ -66,6 +66,7 @@ class Why(StrEnum):
     VOIDED_AFTER_POST = "voided_after_post"
     CANCELLED_AFTER_POST = "cancelled_after_post"
     SKU_TWICE = "sku_twice"
+    REFUSED_BY_SHIPSTATION = "refused_by_shipstation"
 
 
 _CHANGE, _PERSON, _AUTO = Release.CHANGE, Release.PERSON, Release.AUTO
@@ -182,6 +183,9 @@ REASONS: dict[Why, Reason] = {
     ),
     Why.CANCELLED_AFTER_POST: Reason(
         _PERSON, "The order was cancelled after it was booked; credit the invoice."
+    ),
+    Why.REFUSED_BY_SHIPSTATION: Reason(
+        _CHANGE, "Correct what ShipStation names; the next push tries again."
     ),
     Why.SKU_TWICE: Reason(_CHANGE, "Make the SKU unique in ShipStation (case and blanks count)."),
 }

@@ -22,10 +22,24 @@ class State(StrEnum):
     POSTED = "posted"
     CONFIRMED = "confirmed"
     DROPPED = "dropped"
+    REV_NEEDED = "rev_needed"
+    REV_INTENT = "rev_intent"
+    REV_DRAFTED = "rev_drafted"
+    REV_POST_INTENT = "rev_post_intent"
+    REV_POSTED = "rev_posted"
 
 
 BEFORE_DRAFT = (State.SEEN, State.READY)
 AFTER_POST = (State.POSTED, State.CONFIRMED)
+# A person approved that the posted invoice be credited (reliability.md §2.5, T14).
+REVERSING = (
+    State.REV_NEEDED,
+    State.REV_INTENT,
+    State.REV_DRAFTED,
+    State.REV_POST_INTENT,
+    State.REV_POSTED,
+)
+CREDITED = "credited"
 
 
 def entity_of(kind: DocumentKind) -> DocumentSet:
@@ -69,7 +83,8 @@ class Draft:
     """The exact document a unit shall become.
 
     `net` and `gross` are what the document must come to; None where Business Central computes
-    the tax and only the other figure binds (design §4.2).
+    the tax and only the other figure binds (design §4.2). `open` is a document whose order has
+    not shipped yet: it stands, follows the order, and must not be posted.
     """
 
     kind: DocumentKind
@@ -87,11 +102,16 @@ class Draft:
     tolerance: Decimal
     tax: Literal["none", "computed"]
     prices: Literal["net", "gross"]
+    open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """An order family with a generation, and how far its booking has come."""
+    """An order family with a generation, and how far its booking has come.
+
+    The `memo_` fields are the corrective credit memo that reverses it: id, number as a draft,
+    number once posted, and the posting date that was approved, in ISO form.
+    """
 
     unit_id: int
     unit_hash: str
@@ -125,6 +145,10 @@ class Unit:
     bc_total: Decimal | None = None
     currency: str = ""
     draft: Draft | None = None
+    memo_id: str = ""
+    memo_draft: str = ""
+    memo_number: str = ""
+    memo_date: str = ""
     updated_at: datetime | None = None
 
     @property

@@ -1,12 +1,15 @@
 """Judge the outcome from outside: the sandbox's state and the database's rows, nothing of bcss.
 
-It finds a family's documents by the order number in `customerPurchaseOrderReference`, so it
-depends on no reference formula of ours.
+The invariants are those of reliability.md §7.2, with I5 as design §4.2 has it; what must hold
+while calls are made stands in `tests.simulation.conduct`. A family's documents are found by the
+order number, in one of the places where the design puts it.
 """
 
 import sqlite3
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,41 +17,88 @@ from typing import Any
 from bcss.sandbox.world import World
 
 KNOWN_SKUS = {"ITEM-24", "RIBBON", "1896-S", "GIFT-24", "TEE-RED", "BOX-3", "FREIGHT"}
+ITEMS = {
+    "GIFT-24": {"ITEM-24": 1},
+    "TEE-RED": {"TEE": 1},
+    "BOX-3": {"ITEM-24": 2, "RIBBON": 1},
+}
 AGENTS = {
     ("ups_walleted", "ups_ground"): ("UPS", "GROUND"),
     ("ups_walleted", "ups_2nd_day_air"): ("UPS", "2DAY"),
     ("fedex", "fedex_ground"): ("FEDEX", "GROUND"),
     ("stamps_com", "usps_priority_mail"): ("USPS", "PRIORITY"),
 }
+SHIPPING, TAX, DISCOUNT, WRAPPING = "40500", "22300", "40600", "40650"
+POSTING = ("posted_invoice", "ship_and_invoice")
 Row = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What the shop knows of one order family."""
+
+    number: str
+    eligible: bool
+    total: Decimal
+    items: Counter[str]
+    charges: Mapping[str, Decimal]
+    sent: tuple[Row, ...]
+    counting: tuple[Row, ...]
+
+    @property
+    def voided(self) -> bool:
+        return any(one["voided"] for one in self.sent)
+
+
+@dataclass(slots=True)
+class Books:
+    """What Business Central holds under each order number."""
+
+    posted: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    drafts: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    files: dict[str, str] = field(default_factory=lambda: defaultdict(str))
+
+
 def problems(
-    world: World, database: Path, *, store: int = 80001, by_hand: Collection[str] = ()
+    world: World,
+    database: Path,
+    *,
+    store: int = 80001,
+    by_hand: Collection[str] = (),
+    kind: str = "posted_invoice",
 ) -> list[str]:
     """Return every broken promise: doubles, losses, strays, wrong totals, wrong tracking.
 
     `by_hand` names the orders whose documents a person posted, perhaps before their tracking.
     """
     found: list[str] = []
-    documents = _documents(world)
+    families = _families(world, store)
+    books = _books(world, families)
     held, waiting = _excuses(database)
-    for number, family in _families(world, store).items():
-        rows = documents.get(number, [])
-        posted = [row for row in rows if row["posted"]]
-        drafts = [row for row in rows if not row["posted"]]
+    for number, family in families.items():
+        posted, drafts = books.posted[number], books.drafts[number]
+        excused = number in held
         if len(posted) > 1:
-            found.append(f"{number}: booked {len(posted)} times")
-        if family["eligible"] and not posted and number not in held:
-            found.append(f"{number}: lost")
-        if posted and not family["was_shipped"]:
-            found.append(f"{number}: booked though never shipped")
-        if drafts and number not in held and number not in waiting:
-            found.append(f"{number}: {len(drafts)} stray drafts")
-        if number not in held and number not in by_hand:
-            files = _attached(world, posted)
-            found += [text for row in posted for text in _wrong(number, row, family, files)]
-    return found
+            found.append(f"I1 {number}: booked {len(posted)} times")
+        if family.eligible and not excused:
+            found += _missing(number, posted, drafts, kind)
+        if posted and not family.sent:
+            found.append(f"I2 {number}: booked though never shipped")
+        if drafts and not excused and number not in waiting:
+            surplus = len(drafts) - (kind not in POSTING)
+            found += [f"I3 {number}: {surplus} stray drafts"] if surplus > 0 else []
+        if not excused and number not in by_hand:
+            for row in posted if kind in POSTING else drafts:
+                found += _wrong(row, family, books.files[row["id"]])
+    return found + _unseen(world, database, store)
+
+
+def _missing(number: str, posted: list[Row], drafts: list[Row], kind: str) -> list[str]:
+    if kind in POSTING:
+        return [] if posted else [f"I2 {number}: lost"]
+    if posted:
+        return [f"I2 {number}: posted although only a draft was asked for"]
+    return [] if drafts else [f"I2 {number}: lost"]
 
 
 def booked(world: World) -> int:
@@ -56,17 +106,40 @@ def booked(world: World) -> int:
     return sum(row["posted"] for row in world.bc.state()["salesInvoices"])
 
 
-def _attached(world: World, posted: list[Row]) -> str:
-    ids = {row["id"] for row in posted}
-    rows = world.bc.state()["documentAttachments"]
-    return " ".join(str(row) for row in rows if row["parentId"] in ids)
+def tally(world: World, store: int = 80001) -> Counter[str]:
+    """Count the three things that must never be: doubles, losses aside, and strays."""
+    families = _families(world, store)
+    books = _books(world, families)
+    return Counter(
+        booked=sum(len(rows) for rows in books.posted.values()),
+        doubles=sum(len(rows) > 1 for rows in books.posted.values()),
+    )
 
 
-def _documents(world: World) -> Mapping[str, list[Row]]:
-    found: dict[str, list[Row]] = defaultdict(list)
-    for row in world.bc.state()["salesInvoices"]:
-        found[row["customerPurchaseOrderReference"]].append(row)
-    return found
+def _books(world: World, families: Iterable[str]) -> Books:
+    state = world.bc.state()
+    books = Books()
+    forms = {_letters(number): number for number in families}
+    for row in [*state["salesInvoices"], *state["salesOrders"]]:
+        number = _number_of(row, forms)
+        (books.posted if row["posted"] else books.drafts)[number].append(row)
+    for attached in state["documentAttachments"]:
+        books.files[attached["parentId"]] += f" {attached}"
+    return books
+
+
+def _number_of(row: Row, forms: Mapping[str, str]) -> str:
+    """Read the order number off a document: plain, or inside the hashed reference."""
+    number = str(row.get("customerPurchaseOrderReference") or "")
+    if number:
+        return number
+    reference = str(row["externalDocumentNumber"])
+    inner = reference.split("-")[1] if reference.startswith("BX-") else _letters(reference)
+    return forms.get(inner, reference)
+
+
+def _letters(text: str) -> str:
+    return "".join(one for one in text.upper() if one.isalnum())[:16]
 
 
 def _excuses(database: Path) -> tuple[set[str], set[str]]:
@@ -81,7 +154,44 @@ def _excuses(database: Path) -> tuple[set[str], set[str]]:
     return {row[0] for row in held}, {row[0] for row in waiting}
 
 
-def _families(world: World, store: int) -> dict[str, Row]:
+def _unseen(world: World, database: Path, store: int) -> list[str]:
+    """I9 at rest: every row of a booked store stands in the database."""
+    state = world.shipstation.state()
+    conn = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        orders = {row[0] for row in conn.execute("SELECT order_id FROM ss_order")}
+        sent = set(conn.execute("SELECT kind, id FROM evidence").fetchall())
+        ahead = conn.execute(
+            "SELECT stream FROM watermark WHERE reached > ?",
+            (_text(world.clock.now()),),
+        ).fetchall()
+    finally:
+        conn.close()
+    found = [f"I9 the watermark of {stream} is in the future" for (stream,) in ahead]
+    found += [
+        f"I9 {row['orderNumber']}: order {row['orderId']} was never seen"
+        for row in state["orders"]
+        if row["advancedOptions"]["storeId"] == store
+        and row["orderId"] not in orders
+        and not row.get("hidden")
+    ]
+    for letter, name, key in (
+        ("s", "shipments", "shipmentId"),
+        ("f", "fulfillments", "fulfillmentId"),
+    ):
+        found += [
+            f"I9 {row['orderNumber']}: {key} {row[key]} was never seen"
+            for row in state[name]
+            if row["orderId"] in orders and (letter, row[key]) not in sent
+        ]
+    return found
+
+
+def _text(instant: datetime) -> str:
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _families(world: World, store: int) -> dict[str, Family]:
     state = world.shipstation.state()
     orders = {row["orderId"]: row for row in state["orders"]}
     families: dict[int, list[Row]] = defaultdict(list)
@@ -98,7 +208,7 @@ def _families(world: World, store: int) -> dict[str, Row]:
         if one in orders and orders[one]["advancedOptions"].get("parentId") != row["orderId"]
     }
     return {
-        orders[root]["orderNumber"]: _family(members, sent)
+        orders[root]["orderNumber"]: _family(orders[root]["orderNumber"], members, sent)
         for root, members in families.items()
         if orders[root]["advancedOptions"]["storeId"] == store and root not in absorbed
     }
@@ -112,47 +222,87 @@ def _sent(state: Row) -> dict[int, list[Row]]:
     return found
 
 
-def _family(members: list[Row], sent: dict[int, list[Row]]) -> Row:
+def _family(number: str, members: list[Row], sent: dict[int, list[Row]]) -> Family:
     live = [[one for one in sent[row["orderId"]] if not one["voided"]] for row in members]
-    counting = sorted((one for rows in live for one in rows), key=lambda one: one["createDate"])
-    skus = {item["sku"] for row in members for item in row["items"] if not item["adjustment"]}
-    return {
-        "eligible": all(row["orderStatus"] == "shipped" for row in members)
+    lines = [item for row in members for item in row["items"]]
+    goods = [item for item in lines if not item["adjustment"]]
+    return Family(
+        number=number,
+        eligible=all(row["orderStatus"] == "shipped" for row in members)
         and all(live)
         and not any(row["externallyFulfilled"] for row in members)
-        and skus <= KNOWN_SKUS,
-        "was_shipped": any(sent[row["orderId"]] for row in members),
-        "total": sum(Decimal(row["orderTotal"]) for row in members),
-        "counting": counting,
-        "sent": [one for row in members for one in sent[row["orderId"]]],
-        "voided": any(one["voided"] for row in members for one in sent[row["orderId"]]),
-    }
+        and {item["sku"] for item in goods} <= KNOWN_SKUS,
+        total=sum((Decimal(row["orderTotal"]) for row in members), Decimal(0)),
+        items=_items(goods),
+        charges=_charges(members, [item for item in lines if item["adjustment"]]),
+        sent=tuple(one for row in members for one in sent[row["orderId"]]),
+        counting=tuple(
+            sorted((one for rows in live for one in rows), key=lambda one: one["createDate"])
+        ),
+    )
 
 
-def _wrong(number: str, row: Row, family: Row, files: str) -> list[str]:
+def _items(goods: Iterable[Row]) -> Counter[str]:
+    """Count what left the warehouse, by Business Central's item."""
+    found: Counter[str] = Counter()
+    for item in goods:
+        for name, each in ITEMS.get(item["sku"], {item["sku"]: 1}).items():
+            found[name] += each * item["quantity"]
+    return found
+
+
+def _charges(members: Iterable[Row], adjustments: Iterable[Row]) -> dict[str, Decimal]:
+    """Add up what must stand on each account."""
+    found: dict[str, Decimal] = defaultdict(Decimal)
+    for row in members:
+        found[SHIPPING] += Decimal(row["shippingAmount"] or 0)
+        found[TAX] += Decimal(row["taxAmount"] or 0)
+    for item in adjustments:
+        amount = Decimal(item["unitPrice"]) * item["quantity"]
+        found[DISCOUNT if amount < 0 else WRAPPING] += amount
+    return {account: amount for account, amount in found.items() if amount}
+
+
+def _wrong(row: Row, family: Family, files: str) -> list[str]:
+    """I5 and I4: totals, currency, quantities and charges to the cent, then the tracking."""
+    number = family.number
     found = []
-    if Decimal(row["totalAmountIncludingTax"]) != family["total"]:
+    if Decimal(row["totalAmountIncludingTax"]) != family.total:
         found.append(
-            f"{number}: total {row['totalAmountIncludingTax']} instead of {family['total']}"
+            f"I5 {number}: total {row['totalAmountIncludingTax']} instead of {family.total}"
         )
-    return found + (_wrong_tracking(number, row, family, files) if family["counting"] else [])
+    if row["currencyCode"] != "USD":
+        found.append(f"I5 {number}: currency {row['currencyCode']}")
+    items: Counter[str] = Counter()
+    charges: dict[str, Decimal] = defaultdict(Decimal)
+    for line in row["lines"]:
+        if line["lineType"] == "Item":
+            items[line["lineObjectNumber"]] += line["quantity"]
+        elif line["lineType"] == "Account":
+            charges[line["lineObjectNumber"]] += line["quantity"] * line["unitPrice"]
+    if +items != +family.items:
+        found.append(f"I5 {number}: {dict(items)} instead of {dict(family.items)}")
+    if dict(charges) != dict(family.charges):
+        found.append(f"I5 {number}: {dict(charges)} instead of {dict(family.charges)}")
+    return found + (_wrong_tracking(row, family, files) if family.counting else [])
 
 
-def _wrong_tracking(number: str, row: Row, family: Row, files: str) -> list[str]:
+def _wrong_tracking(row: Row, family: Family, files: str) -> list[str]:
     """Each number must be told in the field, on a comment line or in a file of the document.
 
     The field holds the latest number known at posting; a later one comes as a file.
     """
+    number = family.number
     text = " ".join(line["description"] for line in row["lines"]) + files
-    numbers = [one["trackingNumber"] for one in family["counting"] if one["trackingNumber"]]
-    found = [f"{number}: {one} is told nowhere" for one in numbers if one not in text]
-    latest = family["counting"][-1]
-    if row["trackingNumber"] not in {one["trackingNumber"] or "" for one in family["sent"]}:
-        found.append(f"{number}: tracking {row['trackingNumber']!r}")
+    numbers = [one["trackingNumber"] for one in family.counting if one["trackingNumber"]]
+    found = [f"I4 {number}: {one} is told nowhere" for one in numbers if one not in text]
+    latest = family.counting[-1]
+    if row["trackingNumber"] not in {one["trackingNumber"] or "" for one in family.sent}:
+        found.append(f"I4 {number}: tracking {row['trackingNumber']!r}")
     wanted = AGENTS.get((latest["carrierCode"], latest.get("serviceCode") or ""))
-    current = row["trackingNumber"] == latest["trackingNumber"]
+    current = row["trackingNumber"] == (latest["trackingNumber"] or "")
     if current and wanted and (row["agent"], row["service"]) != wanted:
-        found.append(f"{number}: agent {row['agent']} {row['service']}")
-    if not files and not family["voided"] and not current:
-        found.append(f"{number}: tracking {row['trackingNumber']!r} is not the latest")
+        found.append(f"I4 {number}: agent {row['agent']} {row['service']}")
+    if not files and not family.voided and not current:
+        found.append(f"I4 {number}: tracking {row['trackingNumber']!r} is not the latest")
     return found

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from bcss.booking.desk import Desk
 from bcss.booking.judge import Nothing, One, Several, Sighting, judge
+from bcss.businesscentral.odata import CHUNK
 from bcss.businesscentral.records import Answer, Document, DocumentSet
 from bcss.config.schema import DocumentKind
 from bcss.errors import RecordMissing, StopVendor
@@ -62,7 +63,7 @@ def read_set(desk: Desk, entity: DocumentSet, terms: Sequence[str]) -> list[Docu
     """Read one entity set with a positive control; raise StopVendor when rows are hidden."""
     for _ in range(_CONTROLS):
         control = _control(desk, entity)
-        answers = desk.bc.find_documents(entity, terms, control.reference if control else None)
+        answers = _ask(desk, entity, terms, control.reference if control else None)
         if control is None:
             desk.report.waived.add(str(entity))
             return _documents(answers)
@@ -87,10 +88,18 @@ def read_documents(desk: Desk, units: Sequence[Unit]) -> list[Document]:
     if any(unit.kind.is_order for unit in units):
         sets.insert(0, DocumentSet.ORDERS)
     return [
-        document
-        for entity in sets
-        for document in _documents(desk.bc.find_documents(entity, references))
+        document for entity in sets for document in _documents(_ask(desk, entity, references, None))
     ]
+
+
+def _ask(
+    desk: Desk, entity: DocumentSet, terms: Sequence[str], control: str | None
+) -> list[Answer]:
+    """Ask in groups that fit one request, the control among them."""
+    size = CHUNK - 1 if control else CHUNK
+    groups = [terms[start : start + size] for start in range(0, len(terms), size)]
+    answers = desk.read_all(groups, lambda some: desk.bc.find_documents(entity, some, control))
+    return [one for found in answers for one in found]
 
 
 def _documents(answers: Sequence[Answer]) -> list[Document]:

@@ -123,6 +123,7 @@ def _state(config: Config) -> Iterator[Finding]:
 
 
 def _sign_in(conn: Connection) -> Iterator[Finding]:
+    conn.bc.companies()  # the company may be known from before, the secret must work now
     company = conn.bc.company
     name = f"{company.name} ({company.id})" if company else "no company"
     settings = conn.config.business_central

@@ -61,6 +61,7 @@ def paragraph(error: BcssError, about: str = "") -> str:
     lines = error.message.splitlines() if isinstance(error, FixConfig) else [error.message]
     text = "\n".join(printable(line) for line in lines)
     where = f"{printable(about)}: " if about else ""
+    text += "" if text.endswith((".", "!", "?", ":", '"')) or not error.hint else "."
     return f"bcss: {where}{text} {printable(error.hint)}".rstrip()
 
 

@@ -8,13 +8,6 @@ from bcss.cli.render import when
 from bcss.clock import parse_utc
 from bcss.config.schema import Config, DocumentKind, StoreRule
 from bcss.holds import Hold
-from bcss.mapping.readiness import (
-    NOT_SHIPPED,
-    WAITING_FOR_DATE,
-    WAITING_FOR_EVIDENCE,
-    WAITING_FOR_POLL,
-    WAITING_FOR_SIBLING,
-)
 from bcss.money import show
 from bcss.units import State, Unit
 
@@ -25,12 +18,13 @@ KINDS = {
     DocumentKind.SALES_ORDER: "sales order",
     DocumentKind.SHIP_AND_INVOICE: "sales order, shipped and invoiced",
 }
-_WAITING = {
-    NOT_SHIPPED: "has not shipped yet; it is booked once it has",
-    WAITING_FOR_SIBLING: "has shipped in part; it is booked when the rest has shipped as well",
-    WAITING_FOR_EVIDENCE: "is marked as shipped, and its label or fulfillment has not shown up yet",
-    WAITING_FOR_POLL: "changed while ShipStation was being read; the next run reads it again",
-    WAITING_FOR_DATE: "has a ship date in the future; it is booked on that day",
+# The reasons of bcss.mapping.readiness, by value: importing it would cost `status` 50 ms.
+WAITING = {
+    "not-shipped": "has not shipped yet; it is booked once it has",
+    "waiting-for-sibling": "has shipped in part; it is booked when the rest has shipped as well",
+    "waiting-for-evidence": "is marked as shipped, and its label or fulfillment has not shown up yet",
+    "waiting-for-poll": "changed while ShipStation was being read; the next run reads it again",
+    "waiting-for-ship-date": "has a ship date in the future; it is booked on that day",
     "settle": "waits until an earlier request to Business Central can no longer take effect",
     "replace": "changed after its draft was made; the next run takes the draft back and makes "
     "a new one",
@@ -50,7 +44,7 @@ def waiting_words(reason: str) -> str:
     """Say what a unit waits for."""
     if reason.startswith("refused: "):
         return f"was refused when posted ({reason.removeprefix('refused: ')}); it is read back next"
-    return _WAITING.get(reason, reason)
+    return WAITING.get(reason, reason)
 
 
 def standing(unit: Unit, hold: Hold | None, zone: ZoneInfo) -> str:

@@ -73,12 +73,13 @@ _READERS: Mapping[tuple[type, str], Callable[[object], Any]] = {
         "one to three signs that are not blank", r"[!-~]{1,3}"
     ),
     (schema.Items, "catalog_store"): values.whole(1, 10**15),
-    (schema.ItemAlias, "item"): values.code(20),
+    (schema.ItemAlias, "item"): values.code(31),
     (schema.ItemAlias, "variant"): values.code(10),
     (schema.ItemAlias, "unit"): values.code(10),
-    (schema.KitPart, "item"): values.code(20),
+    (schema.KitPart, "item"): values.code(31),
     (schema.KitPart, "variant"): values.code(10),
     (schema.KitPart, "quantity"): values.quantity,
+    (schema.KitPart, "share"): values.quantity,
     (schema.StoreRule, "customer"): values.customer,
     (schema.StoreRule, "currency"): values.pattern("a currency such as USD", r"[A-Z]{3}"),
     (schema.StoreRule, "shipping"): values.target(),
@@ -87,6 +88,11 @@ _READERS: Mapping[tuple[type, str], Callable[[object], Any]] = {
     (schema.StoreRule, "tax"): values.target(("excluded", "business_central")),
     (schema.StoreRule, "tax_code"): values.code(20),
     (schema.StoreRule, "location"): values.code(10),
+    (schema.StoreRule, "salesperson"): values.code(20),
+    (schema.StoreRule, "payment_terms"): values.code(10),
+    (schema.StoreRule, "dimensions"): values.dimensions,
+    (schema.Orders, "countries"): values.translations(10),
+    (schema.Orders, "states"): values.translations(30),
     (schema.Orders, "first_run_limit"): values.whole(0, 1_000_000),
     (schema.Orders, "marker"): values.marker,
     (schema.Agent, "agent"): values.code(10),
@@ -94,7 +100,11 @@ _READERS: Mapping[tuple[type, str], Callable[[object], Any]] = {
     (schema.Webhooks, "public_url"): values.url,
 }
 # Other names in the file than in the dataclass.
-_FILE_NAMES: Mapping[tuple[type, str], str] = {(schema.Kit, "components"): "kit"}
+_FILE_NAMES: Mapping[tuple[type, str], str] = {
+    (schema.Kit, "components"): "kit",
+    (schema.Kit, "since"): "from",
+    (schema.ItemAlias, "since"): "from",
+}
 # What the loader knows and the file does not say.
 _NOT_IN_FILE = {(schema.Config, "path"), (schema.Config, "digest"), (schema.Config, "notes")}
 _BY_TYPE: Mapping[Any, Callable[[object], Any]] = {
@@ -154,7 +164,7 @@ def _model(cls: type, place: tuple[str, ...]) -> type[BaseModel]:
         kind = _plain(reader) if reader else _edge(hints[name], (*place, key))
         members[name] = (kind, ModelField(alias=key, **_default(cls, member, hints[name])))
     known = tuple(_FILE_NAMES.get((cls, name), name) for name in own)
-    _KEYS[place] = (*_KEYS.get(place, ()), *known)
+    _KEYS[place] = tuple(dict.fromkeys((*_KEYS.get(place, ()), *known)))
     return create_model(
         cls.__name__, __config__=ConfigDict(extra="forbid", defer_build=True), **members
     )
@@ -265,10 +275,15 @@ def _sku(alias: Any, kit: Any) -> Any:
 
     def read(value: object, info: _Info) -> schema.SkuRule:
         if isinstance(value, str):
-            return schema.ItemAlias(values.code(20)(value))
+            return schema.ItemAlias(values.code(31)(value))
+        if isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
+            return schema.Dated(tuple(section(one, info) for one in value))
         if not isinstance(value, Mapping):
             raise values.expected("an item number, {item: NUMBER} or {kit: [...]}", value)
-        if "kit" in value:
+        return section(value, info)
+
+    def section(value: object, info: _Info) -> schema.ItemAlias | schema.Kit:
+        if isinstance(value, Mapping) and "kit" in value:
             return kits.validate_python(value, context=info.context)
         return aliases.validate_python(value, context=info.context)
 

@@ -59,7 +59,11 @@ EXAMPLE: Sample = {
             "GIFT-24": "ITEM-24",
             "TEE-RED": "{item: TEE, variant: RED}",
             "BOX-3": "{kit: [{item: ITEM-24, quantity: 2}, {item: RIBBON, quantity: 1}]}",
+            "# SET-2": "{kit: [{item: TEE/RED, share: 80}, {item: RIBBON, share: 20}], price: spread}",
+            "# MUG": "[{item: MUG-1, until: 2026-12-31}, {item: MUG-2, from: 2027-01-01}]",
         },
+        "# countries": "{UK: GB}",
+        "# states": "{Texas: TX}",
         "stores": {
             '"80001"': {
                 "customer": "{number: WEB}",
@@ -77,7 +81,13 @@ EXAMPLE: Sample = {
                 "hold_after": "7d",
                 "externally_fulfilled": "hold",
                 "# document": "draft_invoice",
+                "# salesperson": "WEB",
+                "# payment_terms": "CARD",
+                "# dimensions": "{1: SALES, 2: WEB}",
+                "# late_after": "14d",
             },
+            '# "80003"': "{currency: EUR, customer: {match: email, otherwise: create, "
+            "template: {taxLiable: true}}}",
             '"80002"': "ignore",
         },
     },

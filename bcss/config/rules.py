@@ -29,7 +29,7 @@ _SHORTEST_SETTLE = timedelta(minutes=20)
 def check(tree: Any) -> list[Problem]:
     """Return the problems that lie between settings."""
     found: list[Problem] = []
-    for rule in (_sign_in, _settle, _start, _open_orders, _tax, _catalog, _agents):
+    for rule in (_sign_in, _settle, _start, _open_orders, _tax, _skus, _catalog, _agents):
         found.extend(rule(tree))
     return found
 
@@ -155,6 +155,31 @@ def _tax(tree: Any) -> Iterator[Problem]:
                 "is missing: it keeps Business Central from computing tax on top "
                 f"({'tax: excluded' if tax == 'excluded' else 'tax on a line of its own'} needs it)",
             )
+
+
+def _skus(tree: Any) -> Iterator[Problem]:
+    skus = at(tree, "orders", "skus")
+    for sku, rule in skus.items() if isinstance(skus, Mapping) else ():
+        for entry in rule if isinstance(rule, list) else [rule]:
+            yield from _shares(entry, ("orders", "skus", sku))
+            yield from _dates(entry, ("orders", "skus", sku))
+
+
+def _shares(entry: Any, place: tuple[str, ...]) -> Iterator[Problem]:
+    parts = at(entry, "kit")
+    if not isinstance(parts, list):
+        return
+    given = [at(part, "share") is not None for part in parts]
+    if any(given) and not all(given):
+        yield Problem((*place, "kit"), "give every item of the kit a share, or none")
+    if any(given) and at(entry, "price") != "spread":
+        yield Problem((*place, "kit"), "shares go with price: spread")
+
+
+def _dates(entry: Any, place: tuple[str, ...]) -> Iterator[Problem]:
+    first, last = (_parsed(values.day, at(entry, name)) for name in ("from", "until"))
+    if first is not None and last is not None and last < first:
+        yield Problem(place, f"until {last} comes before from {first}")
 
 
 def _catalog(tree: Any) -> Iterator[Problem]:

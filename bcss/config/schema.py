@@ -145,6 +145,8 @@ class ItemAlias:
     item: Annotated[str, "item number"]
     variant: Annotated[str, "variant code"] = ""
     unit: Annotated[str, "unit of measure code; the item's base unit when left out"] = ""
+    since: Annotated[date | None, "first order date for which this holds"] = None
+    until: Annotated[date | None, "last order date for which this holds"] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,9 @@ class KitPart:
     item: Annotated[str, "item number"]
     variant: Annotated[str, "variant code"] = ""
     quantity: Annotated[Decimal, "pieces in one kit"] = Decimal(1)
+    share: Annotated[Decimal | None, "its part of the kit's price, beside the others' shares"] = (
+        None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +166,22 @@ class Kit:
     """A SKU that is several items in Business Central."""
 
     components: Annotated[tuple[KitPart, ...], "the items in one kit"]
+    price: Annotated[
+        Literal["first", "spread"],
+        "first: the first item takes the whole price; spread: by shares, else by BC's prices",
+    ] = "first"
+    since: Annotated[date | None, "first order date for which this holds"] = None
+    until: Annotated[date | None, "last order date for which this holds"] = None
 
 
-SkuRule = ItemAlias | Kit
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """Several meanings of one SKU; the first whose dates hold for the order counts."""
+
+    rules: tuple[ItemAlias | Kit, ...]
+
+
+SkuRule = ItemAlias | Kit | Dated
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +210,14 @@ class FixedCustomer:
 
 @dataclass(frozen=True, slots=True)
 class MatchCustomer:
-    """Look the customer up, and say what happens when there is none."""
+    """Look the customer up, and say what happens when there is none.
+
+    `template` holds what a created customer gets beside its name and address, by BC's names.
+    """
 
     by: Literal["email", "username", "phone"]
     otherwise: Literal["hold", "create"] | FixedCustomer = "hold"
+    template: Mapping[str, str | bool | Decimal] = field(default_factory=dict)
 
 
 CustomerRule = FixedCustomer | MatchCustomer
@@ -246,6 +268,14 @@ class StoreRule:
     document: Annotated[
         DocumentKind | None, "this store's own kind of document, instead of orders.document"
     ] = None
+    salesperson: Annotated[str, "salesperson code on the document; unset: the customer's"] = ""
+    payment_terms: Annotated[str, "payment terms code; unset: the customer's"] = ""
+    dimensions: Annotated[
+        Mapping[int, str], "values of the two shortcut dimensions, such as {1: SALES, 2: WEB}"
+    ] = field(default_factory=dict)
+    late_after: Annotated[
+        timedelta | None, "hold what is booked this long after its ship date; unset: never"
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +314,14 @@ class Orders:
         str, "the comment line on each document; it prints on the customer's invoice"
     ] = "Shipped {carrier} {tracking}"
     skus: Annotated[
-        Mapping[str, SkuRule], "ShipStation SKU to item: NO, {item, variant, unit} or {kit: [...]}"
+        Mapping[str, SkuRule],
+        "SKU to item: NO, NO/VARIANT, {item, variant, unit} or {kit: [...], price: first | spread}",
+    ] = field(default_factory=dict)
+    countries: Annotated[
+        Mapping[str, str], "ShipStation country code to Business Central's, where they differ"
+    ] = field(default_factory=dict)
+    states: Annotated[
+        Mapping[str, str], "state as ShipStation writes it to Business Central's, where they differ"
     ] = field(default_factory=dict)
     stores: Annotated[
         Mapping[int, StoreRule | Ignored],

@@ -258,10 +258,31 @@ def customer(value: object) -> CustomerRule:
         raise expected(what, value)
     if set(value) == {"number"}:
         return FixedCustomer(code(20)(value["number"]))
-    if "match" not in value or set(value) - {"match", "otherwise"}:
+    if "match" not in value or set(value) - {"match", "otherwise", "template"}:
         raise ValueError(f"expected {what}")
     by = one_of(("email", "username", "phone"))(value["match"])
-    return MatchCustomer(cast("Any", by), _otherwise(value.get("otherwise", "hold")))
+    otherwise = _otherwise(value.get("otherwise", "hold"))
+    if "template" not in value:
+        return MatchCustomer(cast("Any", by), otherwise)
+    if otherwise != "create":
+        raise ValueError("a template goes with otherwise: create only")
+    return MatchCustomer(cast("Any", by), otherwise, _template(value["template"]))
+
+
+def _template(value: object) -> dict[str, str | bool | Decimal]:
+    """Read what created customers get, by the names of API v2.0 (business-central.md §2.5)."""
+    if not isinstance(value, Mapping):
+        raise expected("a template of customer fields", value)
+    found: dict[str, str | bool | Decimal] = {}
+    for name, entry in value.items():
+        reader = _TEMPLATE.get(name)
+        if reader is None:
+            raise ValueError(f"template.{name}: unknown; known here: {', '.join(_TEMPLATE)}")
+        try:
+            found[name] = reader(entry)
+        except ValueError as problem:
+            raise ValueError(f"template.{name}: {problem}") from None
+    return found
 
 
 def _otherwise(value: object) -> Any:
@@ -272,3 +293,40 @@ def _otherwise(value: object) -> Any:
             return value
         case _:
             raise expected("otherwise: hold, create or {number: NUMBER}", value)
+
+
+def truth(value: object) -> bool:
+    """Read true or false."""
+    return one_of(("true", "false"))(value) == "true"
+
+
+_GUID = pattern("an id such as 0a1b2c3d-…", r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_TEMPLATE: Mapping[str, Callable[[object], str | bool | Decimal]] = {
+    "type": one_of(("Company", "Person")),
+    "salespersonCode": code(20),
+    "taxLiable": truth,
+    "taxAreaId": _GUID,
+    "paymentTermsId": _GUID,
+    "paymentMethodId": _GUID,
+    "shipmentMethodId": _GUID,
+    "creditLimit": amount,
+}
+
+
+def dimensions(value: object) -> Mapping[int, str]:
+    """Read the values of the two shortcut dimensions by their number."""
+    if not isinstance(value, Mapping) or set(value) - {"1", "2"}:
+        raise expected("{1: CODE, 2: CODE}", value)
+    return {int(number): code(20)(entry) for number, entry in value.items()}
+
+
+def translations(longest: int) -> Callable[[object], Mapping[str, str]]:
+    """Make a reader of a table from one text to another; case does not matter on the left."""
+
+    def read(value: object) -> Mapping[str, str]:
+        if not isinstance(value, Mapping):
+            raise expected("a section such as {UK: GB}", value)
+        left, right = text_up_to(100), text_up_to(longest)
+        return {left(key).strip().upper(): right(entry) for key, entry in value.items()}
+
+    return read

@@ -189,6 +189,8 @@ def _hold_unlisted(conn: Connection) -> None:
     strangers = conn.store.orders.strangers(())
     with conn.store.write():
         for store_id, count in strangers:
+            if store_id == conn.config.items.catalog_store:
+                continue
             subject = f"store:{store_id}"
             if store_id in listed:
                 conn.store.holds.close(subject, now, by="bcss", note="listed now")

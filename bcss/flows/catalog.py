@@ -21,7 +21,7 @@ def refresh(conn: Connection) -> list[str]:
         return []
     changed = _items(conn)
     if conn.config.customers.ship_to != "none" or _matches_customers(conn):
-        _customers(conn)
+        refresh_customers(conn)
     if _due(conn, "bc:daily"):
         _places(conn)
     conn.refreshed = True
@@ -36,8 +36,7 @@ def _items(conn: Connection) -> list[str]:
         items = [_with_details(item, details.get(item.number)) for item in items]
     with conn.store.write():
         changed = conn.store.cache.keep_items(items)
-        newest = max((item.last_modified for item in items), default=None)
-        _mark(conn, "bc:items", newest, begun)
+        _mark(conn, "bc:items", begun)
     return changed
 
 
@@ -46,13 +45,13 @@ def _with_details(item: Item, detail: ItemDetail | None) -> Item:
     return item if detail is None else replace(item, **detail._asdict())
 
 
-def _customers(conn: Connection) -> None:
+def refresh_customers(conn: Connection) -> None:
+    """Read the customers that changed since the last refresh."""
     begun = conn.now()
     customers = list(conn.bc.customers(_since(conn, "bc:customers")))
-    newest = max((one.last_modified for one in customers), default=None)
     with conn.store.write():
         conn.store.cache.keep_customers(customers)
-        _mark(conn, "bc:customers", newest, begun)
+        _mark(conn, "bc:customers", begun)
 
 
 def _places(conn: Connection) -> None:
@@ -82,10 +81,10 @@ def _since(conn: Connection, key: str) -> datetime | None:
     return parse_utc(text) - OVERLAP if text else None
 
 
-def _mark(conn: Connection, key: str, newest: datetime | None, begun: datetime) -> None:
-    """Move a watermark to the newest stamp seen, never past the start of the reading."""
-    if newest is not None:
-        conn.store.set_meta(key, iso(min(newest, begun)))
+def _mark(conn: Connection, key: str, begun: datetime) -> None:
+    """Move a watermark to the start of the reading, by whichever clock is behind."""
+    theirs = conn.bc.session.server_time or begun
+    conn.store.set_meta(key, iso(min(begun, theirs)))
 
 
 def _due(conn: Connection, key: str) -> bool:

@@ -116,7 +116,7 @@ def _refused(conn: Connection, helper: Helper, error: RecordRefused) -> None:
     with conn.store.write():
         _trail(conn, helper, "outcome", error.message, "refused")
         about = About(_subject(helper), order_number=helper.number, order_key=helper.key)
-        conn.store.holds.put(about, Verdict(Why.UNREADABLE_RECORD, text), conn.now())
+        conn.store.holds.put(about, Verdict(Why.REFUSED_BY_SHIPSTATION, text), conn.now())
 
 
 def _subject(helper: Helper) -> str:

@@ -55,7 +55,7 @@ def sync_customers(conn: Connection) -> None:
     """Align open orders with changed addresses and rewrite the import file, if any changed."""
     catalog.refresh(conn)
     if conn.config.customers.ship_to == "none":
-        catalog._customers(conn)  # noqa: SLF001 - refresh() reads them only where orders need them
+        catalog.refresh_customers(conn)
     path = import_path(conn, "customers")
     state = _state(conn)
     if state == conn.store.meta(_SYNCED) and path.exists():

@@ -132,7 +132,7 @@ class Writer:
 
     def _hold(self, one: Wanted, product: Product, error: UpstreamError) -> None:
         text = f"ShipStation does not take product {one.sku} ({product.product_id}): "
-        verdict = Verdict(Why.UNREADABLE_RECORD, text + error.message)
+        verdict = Verdict(Why.REFUSED_BY_SHIPSTATION, text + error.message)
         with self.conn.store.write():
             self.conn.store.holds.put(About(subject_of(one.sku)), verdict, self.conn.now())
 

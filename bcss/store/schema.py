@@ -74,7 +74,8 @@ CREATE TABLE unit (
   money_hash TEXT NOT NULL, booked_hash TEXT NOT NULL, track_hash TEXT NOT NULL,
   tracked_hash TEXT NOT NULL, approved TEXT NOT NULL, verified INTEGER NOT NULL,
   post_attempted INTEGER NOT NULL, sent_at TEXT, ship_date TEXT, total TEXT, bc_total TEXT,
-  currency TEXT NOT NULL, draft BLOB, updated_at TEXT
+  currency TEXT NOT NULL, draft BLOB, memo_id TEXT NOT NULL,
+  memo_draft TEXT NOT NULL, memo_number TEXT NOT NULL, memo_date TEXT NOT NULL, updated_at TEXT
 ) STRICT;
 CREATE UNIQUE INDEX unit_identity ON unit (order_key, store_id, generation);
 CREATE UNIQUE INDEX unit_reference ON unit (reference) WHERE state <> 'dropped' AND reference <> '';

@@ -18,6 +18,7 @@ from bcss.config.schema import (
     AccountTarget,
     Agent,
     Config,
+    Dated,
     DocumentKind,
     FixedCustomer,
     ItemAlias,
@@ -122,6 +123,9 @@ WRITTEN_OTHERWISE = {
     *(("Config", name) for name in ("path", "digest", "notes")),
     ("Kit", "components"),
     ("MatchCustomer", "by"),
+    ("Kit", "since"),
+    ("ItemAlias", "since"),
+    ("Dated", "rules"),
 }
 
 
@@ -191,7 +195,8 @@ CASES = [
     ("GIFT-24: ITEM-24", "GIFT-24: [ITEM-24]",
      "orders.skus.GIFT-24: expected an item number, {item: NUMBER} or {kit: [...]}, got a list"),
     ("{item: TEE, variant: RED}", "{item: TEE, color: RED}",
-     "orders.skus.TEE-RED.color: unknown key; known here: item, variant, unit, kit"),
+     "orders.skus.TEE-RED.color: unknown key; known here: item, variant, unit, from, until, kit, "
+     "price"),
     ('shipping: {account: "40500"}', "shipping: {acct: 1}",
      "orders.stores.80001.shipping: expected {account: NUMBER} or {item: NUMBER}, got a section"),
     ("customer: {number: WEB}", "customer: WEB",
@@ -354,11 +359,64 @@ def test_business_central_tax_spreads_discounts_and_says_so(tmp_path: Path) -> N
             "{match: username, otherwise: {number: W}}",
             MatchCustomer("username", FixedCustomer("W")),
         ),
+        (
+            "{match: email, otherwise: create, template: {taxLiable: true, salespersonCode: JO}}",
+            MatchCustomer("email", "create", {"taxLiable": True, "salespersonCode": "JO"}),
+        ),
     ],
 )
 def test_customers_may_be_matched(tmp_path: Path, rule: str, meaning: MatchCustomer) -> None:
     text = STORE.replace("{number: WEB}", rule)
     assert store_of(read(tmp_path, MINIMAL + text)).customer == meaning
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ("{match: email, template: {taxLiable: true}}", "a template goes with otherwise: create"),
+        ("{match: email, otherwise: create, template: {name: X}}", "template.name: unknown"),
+        ("{match: email, otherwise: create, template: {taxLiable: y}}", "template.taxLiable: exp"),
+    ],
+)
+def test_a_wrong_template_is_told(tmp_path: Path, rule: str, problem: str) -> None:
+    (told,) = problems(tmp_path, MINIMAL + STORE.replace("{number: WEB}", rule))
+    assert f"orders.stores.80001.customer: {problem}" in told
+
+
+def test_a_sku_may_mean_different_items_at_different_times(tmp_path: Path) -> None:
+    text = STORE.replace(
+        "  stores:",
+        "  skus:\n    MUG: [{item: A, until: 2026-06-30}, {item: B/RED, from: 2026-07-01}]\n  stores:",
+    )
+    assert read(tmp_path, MINIMAL + text).orders.skus["MUG"] == Dated(
+        (ItemAlias("A", until=date(2026, 6, 30)), ItemAlias("B/RED", since=date(2026, 7, 1)))
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ("{kit: [{item: A, share: 1}, {item: B}], price: spread}", "a share, or none"),
+        ("{kit: [{item: A, share: 1}, {item: B, share: 2}]}", "shares go with price: spread"),
+        ("{item: A, from: 2026-07-01, until: 2026-06-30}", "until 2026-06-30 comes before"),
+    ],
+)
+def test_a_sku_that_contradicts_itself_is_told(tmp_path: Path, rule: str, problem: str) -> None:
+    text = STORE.replace("  stores:", f"  skus:\n    MUG: {rule}\n  stores:")
+    (told,) = problems(tmp_path, MINIMAL + text)
+    assert problem in told
+
+
+def test_a_store_may_name_dimensions_and_terms(tmp_path: Path) -> None:
+    text = (
+        STORE
+        + "      dimensions: {1: SALES, 2: WEB}\n      payment_terms: CARD\n      late_after: 14d\n"
+    )
+    rule = store_of(read(tmp_path, MINIMAL + text))
+    assert (rule.dimensions, rule.payment_terms) == ({1: "SALES", 2: "WEB"}, "CARD")
+    assert rule.late_after == timedelta(days=14)
+    (told,) = problems(tmp_path, MINIMAL + STORE + "      dimensions: {3: X}\n")
+    assert "expected {1: CODE, 2: CODE}" in told
 
 
 def test_targets_may_be_items(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from bcss.config.schema import Config, DocumentKind
 from bcss.sandbox import shapes
 from bcss.sandbox.shapes import Maker
 from bcss.sandbox.world import World
-from tests.rig import config_for
+from tests.enumeration.snapshot import Snapshot
+from tests.rig import Rig, config_for
 
 _DAY = date(2026, 3, 2)
 _START = date(2026, 3, 1)
@@ -38,11 +39,6 @@ def _five_hundred(make: Maker, shape: str) -> None:
     make.act("label", 2, orderId=make.order(shape, make.lines(500)))
 
 
-def _awaiting_then_cancelled(make: Maker, shape: str) -> None:
-    order_id = make.order(shape, make.lines(1))
-    make.act("cancel", 1, orderId=order_id)
-
-
 @dataclass(frozen=True, slots=True)
 class Case:
     """One order family and the rules under which it is booked."""
@@ -50,17 +46,37 @@ class Case:
     name: str
     make: Make
     orders: Mapping[str, Any] = field(default_factory=dict)
+    fresh: bool = False
 
-    def world(self) -> World:
+    @property
+    def kind(self) -> str:
+        return str(self.orders.get("document", DocumentKind.POSTED_INVOICE))
+
+    def begin(self, folder: Path) -> Snapshot:
+        """Book another order the day before, then let this one come.
+
+        So the company is known, its items are cached, and there is a document for the positive
+        control; `fresh` cases begin with nothing.
+        """
         make = shapes._maker(1, 80001, _DAY, 8)
+        world = World()
+        world.clock.freeze()
+        if not self.fresh:
+            shapes.SIMPLE.make(make, "before")
+            self._load(world, make)
+            Rig(world, self.config(folder), folder).run()
+            make.at += timedelta(days=1)
         self.make(make, self.name)
+        self._load(world, make)
+        return Snapshot.take(world, folder)
+
+    def _load(self, world: World, make: Maker) -> None:
         data = shapes._document(make)
         data.pop("shapes")
         until = datetime.fromisoformat(data.pop("until"))
-        world = World(data)
+        world.load(data)
         world.clock.set(until + timedelta(hours=3))
-        world.clock.freeze()
-        return world
+        world.log.clear()
 
     def config(self, folder: Path) -> Config:
         return config_for(folder, start=_START, **self.orders)
@@ -73,6 +89,7 @@ def _kind(kind: DocumentKind) -> Case:
 CASES = {
     case.name: case
     for case in (
+        Case("first_run", _of_rotation("simple"), fresh=True),
         Case("simple", _of_rotation("simple")),
         Case("many_lines", _of_rotation("many_lines")),
         Case("adjustments", _adjusted),

@@ -3,8 +3,10 @@
 import copyreg
 import io
 import pickle
+import sqlite3
 import threading
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +64,34 @@ class Snapshot:
         world = _Unpickler(io.BytesIO(self.world)).load()
         assert isinstance(world, World)
         return world
+
+
+_BY_CHANCE = {"payload": ("salt",), "audit": ("before_commit", "after_commit", "hash")}
+
+
+def fingerprint(world: World, database: Path) -> bytes:
+    """Return a digest of all that may decide what bcss does next.
+
+    Left out are salts and what is computed from them, the database's random name, the request
+    log, and how much of ShipStation's quota is used.
+    """
+    digest = sha256(repr((world.bc.state(), world.shipstation.state())).encode())
+    digest.update(repr((world.clock.now(), world._pending)).encode())
+    if not database.exists():
+        return digest.digest()
+    conn = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    try:
+        names = conn.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        for (table,) in names.fetchall():
+            digest.update(repr((table, _rows(conn, table))).encode())
+    finally:
+        conn.close()
+    return digest.digest()
+
+
+def _rows(conn: sqlite3.Connection, table: str) -> list[Any]:
+    cursor = conn.execute(f"SELECT * FROM {table}")  # noqa: S608
+    skipped = _BY_CHANCE.get(table, ())
+    kept = [n for n, column in enumerate(cursor.description) if column[0] not in skipped]
+    rows = [tuple(row[n] for n in kept) for row in cursor]
+    return [row for row in rows if table != "meta" or row[0] != "database_id"]

@@ -2,23 +2,26 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from bcss.sandbox.kit import Request
 from bcss.sandbox.shipstation import listing
 from tests.guards.stage import (
-    ORDERS,
     hours,
+    import_another,
     judged,
     minutes,
     once,
-    only_order,
     ship_another,
     shop,
     stage,
 )
 from tests.rig import STORE, Rig
+
+_SPLIT = "WEB-30001"
 
 
 def order_that_becomes_visible_late(folder: Path) -> list[str]:
@@ -38,25 +41,29 @@ def order_that_becomes_visible_late(folder: Path) -> list[str]:
 
 def orders_that_move_while_pages_are_read(folder: Path) -> list[str]:
     """Rows that were delivered are touched between two pages, so that those behind move up."""
-    rig = stage(folder, 60)
-    for n in range(60):
-        ship_another(rig, f"WEB-2{n:04}")
-    ids = iter([row["orderId"] for row in rig.world.shipstation.state()["orders"]])
+    rig = stage(folder)
+    ids = [import_another(rig, f"WEB-2{n:04}") for n in range(60)]
+    rig.run()
+    for order_id in ids:
+        rig.world.clock.advance(20)
+        shop(rig, "label", orderId=order_id)
+    hours(rig, 5)
+    moving = iter(ids)
     pages = 0
 
     def churn(vendor: str, request: Request) -> None:
         nonlocal pages
-        if vendor == "shipstation" and request.path == "/orders" and "modifyDateStart" in request.query:
+        if vendor == "shipstation" and "modifyDateStart" in request.query:
             pages += 1
             rig.world.clock.advance(1)
-            for _ in range(3):
-                if pages < 12 and (order_id := next(ids, None)):
-                    shop(rig, "touch", orderId=order_id)
+            for order_id in islice(moving, 3):
+                shop(rig, "touch", orderId=order_id)
 
     with patch.object(listing, "MAX_PAGE", 10):
         summary = replace(rig, after=churn).run()
 
     assert pages > 6
+    hours(rig, 5)
     rig.run()
     return [str(one) for one in summary.errors] + judged(rig, held=False)
 
@@ -108,6 +115,32 @@ def _is_label_poll(vendor: str, request: Request) -> bool:
     return vendor == "shipstation" and request.path == "/shipments"
 
 
-def _order(rig: Rig, order_id: int) -> dict[str, object] | object:
+def _order(rig: Rig, order_id: int) -> dict[str, Any]:
     rows = rig.world.shipstation.state()["orders"]
     return next(row for row in rows if row["orderId"] == order_id)
+
+
+def _order_with_a_free_line(rig: Rig) -> int:
+    """Import an order of a set at a price and four ribbons for nothing."""
+    lines = [
+        {"sku": "ITEM-24", "name": "Gift set", "quantity": 1, "unitPrice": Decimal("24.00")},
+        {"sku": "RIBBON", "name": "Ribbon", "quantity": 4, "unitPrice": Decimal(0)},
+    ]
+    raw = {
+        "orderNumber": _SPLIT,
+        "orderKey": _SPLIT,
+        "items": lines,
+        "advancedOptions": {"storeId": STORE},
+    }
+    return int(shop(rig, "import", orders=[raw])["orderIds"][0])
+
+
+def _split_order(rig: Rig) -> tuple[int, int]:
+    parent = _order_with_a_free_line(rig)
+    items = _order(rig, parent)["items"]
+    moved = [one["orderItemId"] for one in items if one["sku"] == "RIBBON"]
+    return parent, int(shop(rig, "split", orderId=parent, items=moved)["orderId"])
+
+
+def _is_split(row: dict[str, Any]) -> bool:
+    return bool(row["customerPurchaseOrderReference"] == _SPLIT)

@@ -11,6 +11,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bcss import app
 from bcss.errors import BcssError
 from bcss.flows.orders import pull_orders
@@ -56,16 +58,10 @@ def once(wanted: Callable[[str, Request], bool], act: Callable[[], None]) -> Hoo
     return hook
 
 
-def die() -> None:
-    raise Killed
-
-
-def killed(rig: Rig, parts: tuple[app.Part, ...] = PARTS, **hooks: Hook) -> None:
-    """Run with hooks that end in death."""
-    doomed = replace(rig, **hooks)
-    with suppress(Killed):
-        doomed.run(parts)
-        raise AssertionError("nothing died")
+def killed(rig: Rig, parts: tuple[app.Part, ...], before: Hook) -> None:
+    """Run with a hook that ends in death."""
+    with pytest.raises(Killed):
+        replace(rig, before=before).run(parts)
 
 
 def other_process(rig: Rig) -> None:
@@ -118,13 +114,13 @@ def shop(rig: Rig, action: str, **arguments: Any) -> dict[str, Any]:
     return rig.world.shipstation.run({"action": action, **arguments})
 
 
-def ship_another(rig: Rig, number: str, *, price: str = "12.50") -> int:
-    """Import one more order and ship it; return its id."""
+def import_another(rig: Rig, number: str) -> int:
+    """Import one more order; return its id."""
     line = {
         "sku": "ITEM-24",
         "name": "Gift set",
         "quantity": 1,
-        "unitPrice": Decimal(price),
+        "unitPrice": Decimal("12.50"),
         "lineItemKey": "10000",
     }
     raw = {
@@ -134,7 +130,12 @@ def ship_another(rig: Rig, number: str, *, price: str = "12.50") -> int:
         "items": [line],
         "advancedOptions": {"storeId": STORE},
     }
-    order_id = int(shop(rig, "import", orders=[raw])["orderIds"][0])
+    return int(shop(rig, "import", orders=[raw])["orderIds"][0])
+
+
+def ship_another(rig: Rig, number: str) -> int:
+    """Import one more order and ship it; return its id."""
+    order_id = import_another(rig, number)
     rig.world.clock.advance(5)
     shop(rig, "label", orderId=order_id)
     rig.world.clock.advance(60)

@@ -1,0 +1,54 @@
+"""Carry out approved reversals, and open the next generation of what they undid (T14)."""
+
+from bcss.booking.desk import Desk
+from bcss.booking.reverse import reverse
+from bcss.flows.connection import Connection
+from bcss.mapping.reference import Identity, hashed_form, unit_hash
+from bcss.units import CREDITED, REVERSING, State, Unit
+
+_MANUAL = "duplicate"
+
+
+def reverse_approved(conn: Connection, desk: Desk) -> bool:
+    """Credit what a person approved; return whether any order is to be planned anew."""
+    units = desk.chosen(conn.store.units.in_states(REVERSING))
+    if not units:
+        return False
+    with desk.lock():
+        current = [conn.store.units.get(unit.unit_id) for unit in units]
+        undone = reverse(desk, current)
+        for unit in undone:
+            with desk.write():
+                open_next(conn, desk, unit)
+    return bool(undone)
+
+
+def open_next(conn: Connection, desk: Desk, unit: Unit) -> Unit:
+    """Close a unit for good and give its orders to the next generation, in one transaction."""
+    members = conn.store.units.members(unit.unit_id)
+    closed = desk.save(unit, state=State.CONFIRMED, waiting=CREDITED, held="", sent_at=None)
+    identity = Identity(
+        conn.config.shipstation.account, unit.store_id, unit.order_key, unit.generation + 1
+    )
+    fresh = conn.store.units.add(
+        Unit(
+            unit_id=0,
+            unit_hash=unit_hash(identity),
+            store_id=unit.store_id,
+            order_key=unit.order_key,
+            generation=identity.generation,
+            order_number=unit.order_number,
+            root_order_id=unit.root_order_id,
+            reference=hashed_form(identity, unit.order_number),
+            other_reference="",
+            kind=unit.kind,
+            approved=_MANUAL if _MANUAL in unit.approved else "",
+            updated_at=conn.now(),
+        )
+    )
+    conn.store.units.belong(fresh.unit_id, members)
+    conn.store.orders.mark_dirty(members)
+    text = f"{unit.document_number} is credited; generation {fresh.generation} begins"
+    desk.note(closed, "decision", text, status="credited")
+    desk.note(fresh, "decision", text, status="generation")
+    return fresh

@@ -1,0 +1,80 @@
+"""Play one case with faults and deaths, and judge what is left."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bcss.errors import BcssError
+from bcss.sandbox.world import World
+from tests.checker import problems
+from tests.enumeration.cases import Case
+from tests.enumeration.points import Killed, Points
+from tests.enumeration.snapshot import Snapshot
+from tests.rig import Rig
+from tests.simulation.conduct import Conduct, audit_problems
+
+SOON, SETTLED, NEXT_DAY = 60.0, 1500.0, 86_400.0
+
+
+@dataclass(slots=True)
+class Stage:
+    """A case on the stage: its beginning, and a folder to play it in."""
+
+    case: Case
+    folder: Path
+    start: Snapshot = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start = self.case.begin(self.folder)
+
+    def rig(self, snapshot: Snapshot) -> "Play":
+        world = snapshot.restore(self.folder)
+        conduct = Conduct(self.folder / "state.db")
+        return Play(Rig(world, self.case.config(self.folder), self.folder), conduct, self.case.kind)
+
+
+@dataclass(slots=True)
+class Play:
+    """One history of a case."""
+
+    rig: Rig
+    conduct: Conduct
+    kind: str
+    points: Points = field(default_factory=Points)
+
+    @property
+    def world(self) -> World:
+        return self.rig.world
+
+    def run(self, die_at: int = 0) -> bool:
+        """Run once, dying at a point; return whether it died."""
+        self.points = Points(die_at)
+        before = self.points.before
+
+        def arrived(vendor: str, request: Any) -> None:
+            self.conduct.arrived(vendor, request)
+            before(vendor, request)
+
+        with self.points.around(self.rig):
+            self.rig.before = arrived
+            try:
+                self.rig.run()
+            except Killed:
+                return True
+            except BcssError as error:
+                self.conduct.broken.append(f"I17 a run was refused: {error}")
+        return False
+
+    def fault(self, rule: Mapping[str, Any]) -> None:
+        self.world.faults.add(rule)
+
+    def later(self, seconds: float) -> None:
+        self.world.clock.advance(seconds)
+        self.world.settle()
+
+    def broken(self) -> list[str]:
+        """Return every promise that does not hold now that all is quiet."""
+        database = self.rig.config.state.path
+        found = [*self.conduct.broken, *problems(self.world, database, kind=self.kind)]
+        return found + audit_problems(database)

@@ -1,0 +1,223 @@
+"""The installed `bcss` against the sandbox on loopback, and means to end it at a chosen call."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bcss.sandbox.kit import Aborted, Request, Response
+from bcss.sandbox.world import World
+from tests.rig import world_of
+
+BCSS = Path(sys.executable).with_name("bcss")
+LONGEST = 60.0
+Step = Callable[[], Response]
+Meddler = Callable[[str, Request, Step], Response]
+_BUSY = "A process of this world ran longer than a minute."
+
+_CONFIG = """\
+name: test
+business_central:
+  tenant: contoso.onmicrosoft.com
+  environment: Production
+  company: CRONUS USA, Inc.
+  client_id: 11111111-2222-3333-4444-555555555555
+  client_secret: "env:BCSS_TEST_BC"
+  api_url: {bc}
+  authority: {bc}
+  time_zone: America/New_York
+shipstation:
+  api_key: "env:BCSS_TEST_KEY"
+  api_secret: "env:BCSS_TEST_SECRET"
+  api_url: {shipstation}
+  requests_per_minute: 10000
+orders:
+  start: {start}
+  first_run_limit: 0
+  settle: {settle}
+  skus:
+    GIFT-24: ITEM-24
+    TEE-RED: {{item: TEE, variant: RED}}
+    BOX-3: {{kit: [{{item: ITEM-24, quantity: 2}}, {{item: RIBBON, quantity: 1}}]}}
+  stores:
+    "80001":
+      customer: {{number: WEB}}
+      shipping: {{account: "40500"}}
+      discount: {{account: "40600"}}
+      adjustments: {{account: "40650"}}
+      tax: {{account: "22300"}}
+      tax_code: NONTAXABLE
+      currency: USD
+      location: EAST
+    "80002": ignore
+shipping_agents:
+  ups_walleted: {{agent: UPS, services: {{ups_ground: GROUND, ups_2nd_day_air: 2DAY}}}}
+  fedex: {{agent: FEDEX, services: {{fedex_ground: GROUND}}}}
+  stamps_com: {{agent: USPS, services: {{usps_priority_mail: PRIORITY}}}}
+state:
+  path: {database}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended; `code` is negative for a signal."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(slots=True)
+class Host:
+    """A host with one connection, whose vendors are a world of its own."""
+
+    folder: Path
+    world: World
+    environment: Mapping[str, str]
+    meddle: Meddler | None = None
+    running: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.yaml"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "state" / "bcss.db"
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a process; it ends with the test at the latest."""
+        process = subprocess.Popen(
+            command,
+            env=dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.running.append(process)
+        return process
+
+    def bcss(self, *command: str) -> subprocess.Popen[str]:
+        return self.start(str(BCSS), *command, "--config", str(self.config))
+
+    def worker(self) -> subprocess.Popen[str]:
+        """Start what works beside cron: it books without the run lock."""
+        return self.start(sys.executable, "-m", "tests.processes.worker", str(self.config))
+
+    def run(self, *command: str) -> Ended:
+        return self.wait(self.bcss(*command))
+
+    def wait(self, process: subprocess.Popen[str]) -> Ended:
+        try:
+            out, err = process.communicate(timeout=LONGEST)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise AssertionError(_BUSY) from None
+        self.running.remove(process)
+        return Ended(process.returncode, out, err)
+
+    def close(self) -> None:
+        for process in self.running:
+            process.kill()
+            process.communicate()
+        self.world.close()
+
+
+def host(folder: Path, count: int, *, seed: int = 1, settle: str = "0s") -> Host:
+    """Serve a world with shipped orders of the last days on loopback, and configure bcss for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    begin = datetime.now(UTC).date() - timedelta(days=4)
+    world, _ = world_of(count, seed=seed, start=begin)
+    world.clock.set(datetime.now(UTC))
+    world.clock.thaw()
+    world.shipstation.load({"rate_limit": {"limit": 0}})
+    home = {
+        name: os.environ[name]
+        for name in ("BCSS_TEST_BC", "BCSS_TEST_KEY", "BCSS_TEST_SECRET", "PATH")
+    }
+    made = Host(folder, world, {**home, "HOME": str(folder), "PYTHONPATH": str(Path.cwd())})
+    _wrap(made)
+    urls = world.serve()
+    made.config.write_text(
+        _CONFIG.format(
+            bc=urls.business_central,
+            shipstation=urls.shipstation,
+            start=begin - timedelta(days=1),
+            settle=settle,
+            database=made.database,
+        )
+    )
+    made.config.chmod(0o600)
+    return made
+
+
+def _wrap(made: Host) -> None:
+    """Put the host's meddler between the servers and the world."""
+    world, honest = made.world, made.world.handle
+
+    def handle(vendor: str, request: Request) -> Response:
+        if made.meddle is None:
+            return honest(vendor, request)
+        return made.meddle(vendor, request, lambda: honest(vendor, request))
+
+    world.handle = handle  # type: ignore[method-assign]
+
+
+class Killer:
+    """Kill a process when its n-th call arrives: before the effect, or after it.
+
+    Other calls that are under way at that moment happen all the same, as on a network.
+    """
+
+    def __init__(self, at: int, when: str, *, only_writes: bool) -> None:
+        self.at = at
+        self.when = when
+        self.only_writes = only_writes
+        self.seen = 0
+        self.victim: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, vendor: str, request: Request, answer: Step) -> Response:
+        if not self._is_due(vendor, request):
+            return answer()
+        if self.when == "before":
+            self._kill()
+            raise Aborted
+        with suppress(Aborted):
+            answer()
+        self._kill()
+        raise Aborted
+
+    def _is_due(self, vendor: str, request: Request) -> bool:
+        if self.only_writes and (vendor != "bc" or request.method == "GET"):
+            return False
+        if "oauth2" in request.path:
+            return False
+        with self._lock:
+            self.seen += 1
+            return self.seen == self.at
+
+    def _kill(self) -> None:
+        assert self.victim is not None
+        self.victim.send_signal(signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            self.victim.wait(LONGEST)
+
+
+def writes(world: World, since: int = 0) -> list[Request]:
+    """Return the calls that changed something in Business Central, of those after the first n."""
+    calls = world.log.calls("bc")[since:]
+    return [
+        one.request
+        for one in calls
+        if one.request.method != "GET" and "oauth2" not in one.request.path
+    ]
