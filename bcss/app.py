@@ -4,7 +4,7 @@ import getpass
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -150,7 +150,8 @@ def _note_host(conn: Connection) -> None:
     with conn.store.write():
         conn.store.set_meta("host", here)
         if known:
-            start_cold_hold(conn, "the database came from another host")
+            settle = conn.config.orders.settle
+            start_cold_hold(conn.store, settle, "the database came from another host")
 
 
 def finish(conn: Connection) -> Summary:
@@ -315,11 +316,7 @@ def rebuild(config: Config, since: datetime, around: Surroundings | None = None)
     around = around or Surroundings()
     database = config.state.path
     with run_lock(database, "rebuild", around.clock), ExitStack() as stack:
-        stamp = around.clock.now().strftime("%Y%m%dT%H%M%SZ")
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            left = database.with_name(database.name + suffix)
-            if left.exists():
-                left.replace(database.with_name(f"{database.name}.{stamp}{suffix}"))
+        _begin_again(config, around)
         witness.forget(witness.witness_path(around.witness_folder or host_folder(), database))
         conn = stack.enter_context(connect(config, "rebuild", Options(), around))
         try:
@@ -328,3 +325,19 @@ def rebuild(config: Config, since: datetime, around: Surroundings | None = None)
             conn.report.errors.append(error)
             conn.report.failed.append("rebuild")
         return finish(conn)
+
+
+def _begin_again(config: Config, around: Surroundings) -> None:
+    """Put the database aside and begin one in cold hold, while the witness still refuses it.
+
+    Whoever dies in between leaves a database that no run takes for a first installation.
+    """
+    database = config.state.path
+    stamp = around.clock.now().strftime("%Y%m%dT%H%M%SZ")
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        left = database.with_name(database.name + suffix)
+        if left.exists():
+            left.replace(database.with_name(f"{database.name}.{stamp}{suffix}"))
+    store = Store(database, around.clock, synchronous=around.synchronous)
+    with closing(store), store.write():
+        start_cold_hold(store, config.orders.settle, "the database was rebuilt")

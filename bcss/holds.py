@@ -47,6 +47,8 @@ class Why(StrEnum):
     UNMAPPED_CHARGE = "unmapped_charge"
     KIT_PRICE = "kit_price"
     UNKNOWN_LOCATION = "unknown_location"
+    UNKNOWN_TERMS = "unknown_terms"
+    LATE_SHIPMENT = "late_shipment"
     NOTHING_TO_BOOK = "nothing_to_book"
     NEGATIVE_TOTAL = "negative_total"
     TOTAL_DIFFERS = "total_differs"
@@ -65,6 +67,9 @@ class Why(StrEnum):
     EDITED_AFTER_POST = "edited_after_post"
     VOIDED_AFTER_POST = "voided_after_post"
     CANCELLED_AFTER_POST = "cancelled_after_post"
+    CREDIT_REFUSED = "credit_refused"
+    CREDIT_UNCLEAR = "credit_unclear"
+    CREDITED_BY_HAND = "credited_by_hand"
     SKU_TWICE = "sku_twice"
     REFUSED_BY_SHIPSTATION = "refused_by_shipstation"
 
@@ -118,6 +123,12 @@ REASONS: dict[Why, Reason] = {
     Why.UNMAPPED_CHARGE: Reason(_CHANGE, "Set the store's shipping or tax target in the config."),
     Why.KIT_PRICE: Reason(_CHANGE, "The kit's price does not divide; adjust orders.skus."),
     Why.UNKNOWN_LOCATION: Reason(_CHANGE, "Correct the store's location in the config."),
+    Why.UNKNOWN_TERMS: Reason(_CHANGE, "Correct the store's payment_terms in the config."),
+    Why.LATE_SHIPMENT: Reason(
+        _PERSON,
+        "Ask whether its period may still be posted into, then approve or ignore the hold.",
+        "books it with its ship date as posting date",
+    ),
     Why.NOTHING_TO_BOOK: Reason(
         _CHANGE, "The order has no line with a quantity; book it by hand or ignore the hold."
     ),
@@ -176,13 +187,34 @@ REASONS: dict[Why, Reason] = {
         "accepts this document as it is and lets the store post again",
     ),
     Why.EDITED_AFTER_POST: Reason(
-        _PERSON, "The order was edited after it was booked; correct the invoice by a credit memo."
+        _PERSON,
+        "The order was edited after it was booked; approve the correction shown, or ignore it.",
+        "posts a corrective credit memo over the invoice and books the order again as it is now",
     ),
     Why.VOIDED_AFTER_POST: Reason(
-        _PERSON, "All labels were voided after booking; credit the invoice if nothing was sent."
+        _PERSON,
+        "All labels were voided after booking; if nothing was sent, approve the correction shown.",
+        "posts a corrective credit memo over the invoice; the order is booked again once it ships",
     ),
     Why.CANCELLED_AFTER_POST: Reason(
-        _PERSON, "The order was cancelled after it was booked; credit the invoice."
+        _PERSON,
+        "The order was cancelled after it was booked; approve the correction shown, or ignore it.",
+        "posts a corrective credit memo over the invoice and books nothing more",
+    ),
+    Why.CREDIT_REFUSED: Reason(
+        _PERSON,
+        "Correct what Business Central names, then approve; or credit the invoice by hand.",
+        "tries the credit memo again, dated today",
+    ),
+    Why.CREDIT_UNCLEAR: Reason(
+        _PERSON,
+        "Look at the credit memos shown: leave none or exactly the right one, then approve.",
+        "looks again, and goes on with the credit memo once its state is clear",
+    ),
+    Why.CREDITED_BY_HAND: Reason(
+        _PERSON,
+        "The invoice was credited by hand; approve to book the order again, else ignore the hold.",
+        "books the order again as it is now, beside the credited invoice",
     ),
     Why.REFUSED_BY_SHIPSTATION: Reason(
         _CHANGE, "Correct what ShipStation names; the next push tries again."

@@ -1,7 +1,7 @@
 """The booking unit, its states, and the document it shall become (design §4.1 to §4.3)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -84,7 +84,8 @@ class Draft:
 
     `net` and `gross` are what the document must come to; None where Business Central computes
     the tax and only the other figure binds (design §4.2). `open` is a document whose order has
-    not shipped yet: it stands, follows the order, and must not be posted.
+    not shipped yet: it stands, follows the order, and must not be posted. `header` holds the
+    store's own header fields by BC's names; `cut` says which texts lost something.
     """
 
     kind: DocumentKind
@@ -102,6 +103,8 @@ class Draft:
     tolerance: Decimal
     tax: Literal["none", "computed"]
     prices: Literal["net", "gross"]
+    header: Mapping[str, str] = field(default_factory=dict)
+    cut: str = ""
     open: bool = False
 
 

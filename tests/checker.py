@@ -81,7 +81,7 @@ def problems(
         if len(posted) > 1:
             found.append(f"I1 {number}: booked {len(posted)} times")
         if family.eligible and not excused:
-            found += _missing(number, posted, drafts, kind)
+            found += _missing(number, posted, drafts, "" if number in by_hand else kind)
         if posted and not family.sent:
             found.append(f"I2 {number}: booked though never shipped")
         if drafts and not excused and number not in waiting:
@@ -94,6 +94,8 @@ def problems(
 
 
 def _missing(number: str, posted: list[Row], drafts: list[Row], kind: str) -> list[str]:
+    if not kind:
+        return [] if posted or drafts else [f"I2 {number}: lost"]
     if kind in POSTING:
         return [] if posted else [f"I2 {number}: lost"]
     if posted:
@@ -104,16 +106,6 @@ def _missing(number: str, posted: list[Row], drafts: list[Row], kind: str) -> li
 def booked(world: World) -> int:
     """Return how many posted invoices there are."""
     return sum(row["posted"] for row in world.bc.state()["salesInvoices"])
-
-
-def tally(world: World, store: int = 80001) -> Counter[str]:
-    """Count the three things that must never be: doubles, losses aside, and strays."""
-    families = _families(world, store)
-    books = _books(world, families)
-    return Counter(
-        booked=sum(len(rows) for rows in books.posted.values()),
-        doubles=sum(len(rows) > 1 for rows in books.posted.values()),
-    )
 
 
 def _books(world: World, families: Iterable[str]) -> Books:

@@ -29,6 +29,7 @@ def render(draft: Draft, unit: Unit) -> Body:
     }
     if entity is DocumentSet.INVOICES and draft.order_number:
         header["customerPurchaseOrderReference"] = draft.order_number
+    header |= draft.header
     header |= {name: value for name, value in draft.ship_to.items() if value}
     header[entity.lines] = [
         *(_line_body(line) for line in draft.lines),
@@ -111,6 +112,10 @@ def header_differences(draft: Draft, document: Document) -> list[str]:
         (name, _folded(document.ship_to.get(name, "")), _folded(value))
         for name, value in draft.ship_to.items()
         if value
+    ]
+    pairs += [
+        (name, _folded(document.header.get(name, "")), _folded(value))
+        for name, value in draft.header.items()
     ]
     return [f"{name}: {there} instead of {ours}" for name, there, ours in pairs if there != ours]
 

@@ -1,17 +1,19 @@
 """Read back what was posted, and prove it (design §4.4.8, §4.5)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from bcss.booking.body import comment_lines
 from bcss.booking.desk import Desk
 from bcss.booking.judge import Nothing, One, Several, check_totals, is_posted, judge
-from bcss.booking.lookup import read_documents
+from bcss.booking.lookup import made_from, read_documents
 from bcss.booking.post import refusal
 from bcss.businesscentral.records import Document, DocumentSet
 from bcss.errors import RecordMissing
 from bcss.holds import Verdict, Why
 from bcss.mapping.text import code
 from bcss.money import show
-from bcss.units import State, Unit, entity_of
+from bcss.units import State, Tracking, Unit, entity_of
 
 
 def confirm(desk: Desk, units: Sequence[Unit]) -> list[tuple[Unit, Several]]:
@@ -28,7 +30,7 @@ def confirm(desk: Desk, units: Sequence[Unit]) -> list[tuple[Unit, Several]]:
     crowded: list[tuple[Unit, Several]] = []
     with desk.write():
         for unit in units:
-            mine = [one for one in found if code(one.reference) == unit.reference]
+            mine = [one for one in found if _is_under(one, unit)]
             match judge(unit, mine):
                 case Nothing():
                     _vanished(desk, unit)
@@ -39,6 +41,12 @@ def confirm(desk: Desk, units: Sequence[Unit]) -> list[tuple[Unit, Several]]:
                 case One(document=document):
                     _one(desk, unit, document, drafts.get(unit.unit_id))
     return crowded
+
+
+def _is_under(document: Document, unit: Unit) -> bool:
+    """Tell whether a document carries the unit's reference, or is known by its id."""
+    known = bool(unit.document_id) and unit.document_id in (document.id, document.order_id)
+    return known or code(document.reference) == unit.reference
 
 
 def _needs_proof(unit: Unit, found: Sequence[Document]) -> bool:
@@ -94,11 +102,11 @@ def _posted(desk: Desk, unit: Unit, document: Document) -> None:
         sent_at=None,
     )
     if not unit.post_attempted:
-        desk.note(posted, "evidence", f"{document.number} was posted by somebody else")
+        posted = _by_somebody(desk, posted, document)
     verdict = (
         check_totals(posted.draft, document, Why.POSTED_TOTAL_DIFFERS) if posted.draft else None
     )
-    if verdict is not None and not unit.approved.startswith("posted:"):
+    if verdict is not None and not _accepted(unit, document):
         desk.hold(posted, verdict)
         desk.store.stop_store(unit.store_id, verdict.message, unit.unit_id)
         return
@@ -111,6 +119,23 @@ def _posted(desk: Desk, unit: Unit, document: Document) -> None:
         status="confirmed",
     )
     desk.report.confirmed += 1
+
+
+def _by_somebody(desk: Desk, unit: Unit, document: Document) -> Unit:
+    """Note that a person posted it; tracking it does not tell is attached by the next plan."""
+    desk.note(unit, "evidence", f"{document.number} was posted by somebody else")
+    if unit.draft is None or unit.tracked_hash == unit.track_hash:
+        return unit
+    told = Tracking(comments=tuple(line.description for line in comment_lines(document)))
+    desk.store.orders.mark_dirty(desk.store.units.members(unit.unit_id))
+    return desk.save(unit, draft=replace(unit.draft, tracking=told, open=False))
+
+
+def _accepted(unit: Unit, document: Document) -> bool:
+    """Tell whether a person approved the posted document, or the draft with this very total."""
+    if unit.approved.startswith("draft:"):
+        return unit.bc_total == document.total_including_tax
+    return unit.approved.startswith("posted:")
 
 
 def _unposted(desk: Desk, unit: Unit, document: Document) -> None:
@@ -132,7 +157,8 @@ def _get(desk: Desk, unit: Unit) -> list[Document]:
     try:
         return [desk.bc.get_document(entity_of(unit.kind), unit.document_id)]
     except RecordMissing:
-        return []
+        invoice = made_from(desk, unit)
+        return [invoice] if invoice is not None else []
 
 
 def _vanished(desk: Desk, unit: Unit) -> None:

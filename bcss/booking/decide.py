@@ -8,6 +8,7 @@ from bcss.booking.judge import Nothing, One, Several, check_draft, judge
 from bcss.booking.lookup import adopt, read_documents
 from bcss.businesscentral.records import Document
 from bcss.holds import Verdict, Why
+from bcss.mapping.readiness import NOT_SHIPPED
 from bcss.mapping.text import code
 from bcss.money import show
 from bcss.units import State, Unit, entity_of
@@ -88,6 +89,9 @@ def _draft(desk: Desk, unit: Unit, document: Document, decision: Decision) -> No
         target=document.id,
         status="exactly one",
     )
+    if unit.draft.open:
+        desk.save(checked, waiting=NOT_SHIPPED)
+        return
     if checked.kind.posts:
         decision.permits.append(Permit(checked, document.etag))
         return

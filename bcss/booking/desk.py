@@ -60,6 +60,7 @@ class Report:
     posted: int = 0
     confirmed: int = 0
     dropped: int = 0
+    credited: int = 0
     notes: list[str] = field(default_factory=list)
     errors: list[BcssError] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)

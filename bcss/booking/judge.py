@@ -46,14 +46,15 @@ def judge(unit: Unit, documents: Sequence[Document], owned: Sequence[str] = ()) 
     `owned` names the ids among them that other units hold.
     """
     references = {unit.reference, unit.other_reference} - {""}
-    under = [one for one in documents if code(one.reference) in references]
+    under = [one for one in documents if code(one.reference) in references or _is_known(one, unit)]
     mine = [one for one in under if is_ours(one, unit) or _is_known(one, unit)]
     foreign = [one for one in under if one not in mine]
     adoptable = [one for one in foreign if _adoptable(one, unit, owned)]
     strangers = [one for one in foreign if one not in adoptable]
     if strangers and not any(is_posted(one, unit) for one in mine):
         return _in_use(strangers[0])
-    manual = _manual_duplicate(unit, documents, references)
+    others = [one for one in documents if one.id not in owned]
+    manual = _manual_duplicate(unit, others, references)
     if manual is not None and not mine and "duplicate" not in unit.approved:
         return manual
     return _among(unit, _merged([*mine, *adoptable]))

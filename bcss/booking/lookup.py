@@ -110,7 +110,7 @@ def _control(desk: Desk, entity: DocumentSet) -> Unit | None:
     """Return the unit whose document was last confirmed present in this entity set."""
     units = desk.store.units
     if entity is DocumentSet.ORDERS:
-        return units.control(_ORDER_KINDS[:1], (State.CONFIRMED,)) or units.control(
+        return units.control(_ORDER_KINDS[:1], (State.CONFIRMED,), unposted=True) or units.control(
             _ORDER_KINDS, (State.DRAFTED,)
         )
     posted = (DocumentKind.POSTED_INVOICE, DocumentKind.SHIP_AND_INVOICE)
@@ -139,6 +139,14 @@ def _really_gone(desk: Desk, entity: DocumentSet, control: Unit) -> bool:
             )
         return True
     return False
+
+
+def made_from(desk: Desk, unit: Unit) -> Document | None:
+    """Return the posted invoice that was made from a unit's order, if exactly one was (BC §4.8)."""
+    if not unit.kind.is_order or not unit.document_id:
+        return None
+    found = desk.bc.find_invoices_of_orders([unit.document_id])
+    return found[0] if len(found) == 1 else None
 
 
 def apply(desk: Desk, seen: Sequence[Seen]) -> tuple[list[Unit], list[tuple[Unit, Several]]]:

@@ -93,10 +93,14 @@ def _to_post(desk: Desk) -> list[Unit]:
     ready = [unit for unit in units if not unit.waiting and unit.store_id not in stopped]
     if desk.limits.posts is None:
         return ready
-    posting = [unit for unit in ready if unit.kind.posts]
+    posting = [unit for unit in ready if _is_to_post(unit)]
     desk.report.limited |= len(posting) > desk.limits.posts
-    standing = [unit for unit in ready if not unit.kind.posts]
+    standing = [unit for unit in ready if not _is_to_post(unit)]
     return posting[: max(0, desk.limits.posts)] + standing
+
+
+def _is_to_post(unit: Unit) -> bool:
+    return unit.kind.posts and not (unit.draft and unit.draft.open)
 
 
 def _post_batch(desk: Desk, batch: Sequence[Unit]) -> None:

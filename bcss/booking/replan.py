@@ -6,25 +6,32 @@ These are the transitions of reliability.md §2.5 that need no call: T1, T2, T10
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from typing import assert_never
 
 from bcss.booking.attach import ATTACH
 from bcss.booking.withdraw import CANCEL, REPLACE
 from bcss.holds import Verdict, Why
-from bcss.mapping.families import Family
+from bcss.mapping.families import Evidence, Family, one_id
 from bcss.mapping.hashes import booked_hash, money_hash, track_hash
 from bcss.mapping.readiness import (
+    NOT_SHIPPED,
     WAITING_FOR_EVIDENCE,
     WAITING_FOR_SIBLING,
     Drop,
+    Moment,
     Readiness,
     Wait,
 )
 from bcss.mapping.tracking import is_told
-from bcss.money import ZERO
-from bcss.units import Draft, State, Unit
+from bcss.money import ZERO, show
+from bcss.units import CREDITED, Draft, State, Unit
 
 _SHOWN_SINCE = (WAITING_FOR_SIBLING, WAITING_FOR_EVIDENCE)
+_FAMILY = (Why.VANISHED, Why.FAMILY_CHANGED, Why.PARTLY_CANCELLED, Why.KEY_SHARED)
+# How a person's decision about a booked order is noted on its unit, before the order's shape.
+REVERSE = "reverse:"
+AS_IS = "as-is:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +42,9 @@ class Step:
     verdict: Verdict | None = None
 
 
-def replan(unit: Unit, family: Family, readiness: Readiness, now: datetime) -> Step:
+def replan(unit: Unit, family: Family, readiness: Readiness, moment: Moment) -> Step:
     """Return what becomes of a unit whose orders now mean `readiness`."""
+    now = moment.now
     hashed = replace(unit, money_hash=money_hash(family), total=_total(family))
     match unit.state:
         case State.CREATE_INTENT | State.POST_INTENT:
@@ -46,9 +54,19 @@ def replan(unit: Unit, family: Family, readiness: Readiness, now: datetime) -> S
         case State.DRAFTED:
             return _drafted(hashed, family, readiness, now)
         case State.POSTED | State.CONFIRMED:
-            return _booked(hashed, family, readiness)
+            return _booked(hashed, family, readiness, moment)
+        case State.REV_NEEDED:
+            return _approved(hashed, family, readiness, moment)
+        case State.REV_INTENT | State.REV_DRAFTED | State.REV_POST_INTENT | State.REV_POSTED:
+            return Step(unit)  # the next generation is planned by what the orders are then
         case _:
             assert_never(unit.state)
+
+
+def shape(money: str, evidence: Evidence) -> str:
+    """Return what a decision about a booked order binds to: its money, status and labels."""
+    labels = sorted(f"{one_id(one)}:{one.tracking_number}" for one in evidence.counting())
+    return sha256(f"{money}|{'|'.join(labels)}".encode()).hexdigest()[:24]
 
 
 def _unborn(unit: Unit, family: Family, readiness: Readiness, now: datetime) -> Step:
@@ -99,8 +117,13 @@ def _drafted(unit: Unit, family: Family, readiness: Readiness, now: datetime) ->
 
 
 def _same_document(unit: Unit, family: Family, draft: Draft) -> bool:
-    """Tell whether only tracking and dates differ from what stands in Business Central."""
+    """Tell whether only tracking and dates differ from what stands in Business Central.
+
+    While the order was open the document also follows its address.
+    """
     if unit.draft is None:
+        return False
+    if unit.draft.open and dict(unit.draft.ship_to) != dict(draft.ship_to):
         return False
     unchanged = booked_hash(family) == unit.booked_hash and not unit.held
     return unchanged or _essence(unit.draft) == _essence(draft)
@@ -121,13 +144,16 @@ def _renewed(unit: Unit, draft: Draft) -> Unit:
         gross=draft.gross,
         net=draft.net,
         tolerance=draft.tolerance,
+        open=draft.open,
     )
+    wanted = track_hash(merged, merged.tracking)
+    compared = unit.verified and not unit.held and unit.tracked_hash.endswith(wanted)
     return replace(
         unit,
         draft=merged,
-        track_hash=track_hash(merged, merged.tracking),
+        track_hash=wanted,
         ship_date=merged.posting_date,
-        waiting="",
+        waiting=NOT_SHIPPED if draft.open and compared else "",
         waiting_since=None,
     )
 
@@ -141,11 +167,11 @@ def _take_back(unit: Unit, how: str, tried: str) -> Step:
     return Step(replace(unit, waiting=how, waiting_since=None))
 
 
-def _booked(unit: Unit, family: Family, readiness: Readiness) -> Step:
+def _booked(unit: Unit, family: Family, readiness: Readiness, moment: Moment) -> Step:
     """Hold what changed after booking; nothing is automatic any more (design §4.5)."""
-    if not unit.kind.posts:
-        return _standing(unit, family, readiness)
-    verdict = _after_post(unit, family)
+    if unit.state is State.CONFIRMED and not unit.kind.posts and not unit.document_number:
+        return _standing(unit, family, readiness, moment.now)
+    verdict = _after_post(unit, family, moment)
     if verdict is None and isinstance(readiness, Draft) and _has_news(unit, family):
         wanted = track_hash(readiness, readiness.tracking)
         if wanted != unit.tracked_hash:
@@ -160,30 +186,51 @@ def _has_news(unit: Unit, family: Family) -> bool:
     return any(not is_told(one, unit.draft.tracking) for one in family.evidence.counting())
 
 
-def _after_post(unit: Unit, family: Family) -> Verdict | None:
+def _approved(unit: Unit, family: Family, readiness: Readiness, moment: Moment) -> Step:
+    """Keep an approved reversal that has not begun, unless the order is not what was shown."""
+    if unit.approved == f"{REVERSE}{shape(unit.money_hash, family.evidence)}":
+        return Step(unit)
+    back = replace(unit, state=State.CONFIRMED, approved="", memo_date="")
+    return _booked(back, family, readiness, moment)
+
+
+def _after_post(unit: Unit, family: Family, moment: Moment) -> Verdict | None:
+    """Say what changed after booking, with the correction that approving carries out."""
     number = unit.document_number or unit.draft_number
+    if unit.approved == f"{AS_IS}{shape(unit.money_hash, family.evidence)}":
+        return None
+    credit = (
+        f"Approving posts a corrective credit memo over {number} "
+        f"({show(unit.bc_total or ZERO, unit.currency)}), dated {moment.today}"
+    )
+    undone = unit.waiting == CREDITED
     if all(order.status == "cancelled" for order in family.members):
-        return Verdict(Why.CANCELLED_AFTER_POST, f"Cancelled in ShipStation; {number} is booked.")
+        text = f"Cancelled in ShipStation; {number} is booked. {credit}, and books nothing more."
+        return None if undone else Verdict(Why.CANCELLED_AFTER_POST, text)
     if booked_hash(family) != unit.booked_hash:
-        return Verdict(
-            Why.EDITED_AFTER_POST,
-            f"Edited in ShipStation after {number} was booked; see the order.",
+        total = show(_total(family), unit.currency)
+        text = (
+            f"Edited in ShipStation after {number} was booked; its total is {total} now. "
+            f"{credit}, and books the order again as it is then."
         )
+        return Verdict(Why.EDITED_AFTER_POST, text)
     if family.evidence.outbound() and not family.evidence.counting():
-        return Verdict(Why.VOIDED_AFTER_POST, f"Every label is voided; {number} is booked.")
+        text = f"Every label is voided; {number} is booked. {credit}."
+        return None if undone else Verdict(Why.VOIDED_AFTER_POST, text)
     return None
 
 
-def _standing(unit: Unit, family: Family, readiness: Readiness) -> Step:
-    """Follow a change of an order whose draft stands in BC by the store's choice."""
-    changed = booked_hash(family) != unit.booked_hash
-    match readiness:
-        case Drop():
-            return _take_back(replace(unit, state=State.DRAFTED), CANCEL, "")
-        case Draft() if changed:
-            return _take_back(replace(unit, state=State.DRAFTED), REPLACE, "")
-        case _:
-            return Step(unit)
+def _standing(unit: Unit, family: Family, readiness: Readiness, now: datetime) -> Step:
+    """Follow an order whose document stands as a draft by the store's choice."""
+    unchanged = booked_hash(family) == unit.booked_hash
+    if unchanged and isinstance(readiness, Verdict) and readiness.why not in _FAMILY:
+        return Step(unit)
+    step = _drafted(replace(unit, state=State.DRAFTED), family, readiness, now)
+    after = step.unit
+    same = after.track_hash == unit.track_hash and after.draft is not None and not after.draft.open
+    if step.verdict is None and not after.waiting and same:
+        return Step(replace(after, state=State.CONFIRMED))
+    return step
 
 
 def _waiting(unit: Unit, reason: str, now: datetime) -> Unit:

@@ -18,6 +18,8 @@ from bcss.mapping.text import clean
 from bcss.money import ZERO, show
 from bcss.units import REVERSING, State, Unit
 
+# What a unit waits for once a person approved that the credit memos be looked at again.
+LOOK_AGAIN = "look again"
 MAKE = "credit"
 _STEPS = 8
 _DRAFT = "Draft"
@@ -82,6 +84,7 @@ def _invoice(desk: Desk, unit: Unit) -> Document:
 
 
 def _make(desk: Desk, unit: Unit) -> bool:
+    """Have Business Central draft the credit memo, when the invoice has none."""
     try:
         invoice = _invoice(desk, unit)
     except RecordMissing as error:
@@ -93,6 +96,10 @@ def _make(desk: Desk, unit: Unit) -> bool:
     if memos:
         text = f"{invoice.number} has a credit memo that bcss did not make{_named(memos)}."
         return _hold(desk, unit, Why.CREDIT_UNCLEAR, text)
+    return _send_make(desk, unit, invoice)
+
+
+def _send_make(desk: Desk, unit: Unit, invoice: Document) -> bool:
     with desk.write():
         sent = desk.save(unit, state=State.REV_INTENT, sent_at=desk.now(), waiting="")
         intent_id = desk.intend(sent, MAKE, invoice.id)
@@ -133,13 +140,14 @@ def _find(desk: Desk, unit: Unit) -> bool:
     if objection:
         return _hold(desk, unit, Why.CREDIT_UNCLEAR, objection)
     posted = memo.status in _NEVER_DRAFT
+    draft = unit.memo_draft if memo.id == unit.memo_id else memo.number
     with desk.write():
         desk.store.units.close_open(unit.unit_id, "landed", desk.now())
         desk.save(
             unit,
             state=State.REV_POST_INTENT if posted else State.REV_DRAFTED,
             memo_id=memo.id,
-            memo_draft="" if posted else memo.number,
+            memo_draft="" if posted else draft,
             sent_at=None,
             waiting="",
         )
@@ -148,17 +156,18 @@ def _find(desk: Desk, unit: Unit) -> bool:
 
 def _not_there(desk: Desk, unit: Unit) -> bool:
     if unit.sent_at is not None and desk.now() < unit.sent_at + desk.settle:
-        with desk.write():
-            desk.save(unit, waiting="settle")
+        if not unit.waiting:
+            with desk.write():
+                desk.save(unit, waiting="settle")
         return False
     intents = desk.store.units.intents(unit.unit_id)
     last = next((one for one in reversed(intents) if one.step == MAKE), None)
-    if last is not None and last.outcome == "done":
+    if last is not None and last.outcome == "done" and unit.waiting != LOOK_AGAIN:
         text = f"Business Central made a credit memo over {unit.document_number} and shows none."
         return _hold(desk, unit, Why.CREDIT_UNCLEAR, text)
     with desk.write():
         desk.store.units.close_open(unit.unit_id, "never landed", desk.now())
-        desk.save(unit, state=State.REV_NEEDED, sent_at=None, waiting="")
+        desk.save(unit, state=State.REV_NEEDED, sent_at=None, waiting="", memo_id="", memo_draft="")
     return True
 
 

@@ -7,7 +7,7 @@ from bcss.booking.body import comment_lines, comments, provenance, renewals
 from bcss.booking.calls import Outcome
 from bcss.booking.desk import Desk
 from bcss.booking.judge import is_posted
-from bcss.booking.lookup import adopt
+from bcss.booking.lookup import adopt, made_from
 from bcss.businesscentral.odata import encode
 from bcss.businesscentral.records import Document, TrackingRow
 from bcss.errors import BcssError, InDoubt, RecordChanged, RecordMissing, RecordRefused
@@ -50,7 +50,11 @@ def _renew(desk: Desk, unit: Unit) -> bool:
             return False
         return _renew_document(desk, unit, unit.draft, document)
     except RecordMissing:
+        invoice = made_from(desk, unit)
         with desk.write():
+            if invoice is not None:
+                adopt(desk, unit, invoice, posted=True)
+                return False
             desk.hold(
                 unit, Verdict(Why.DRAFT_GONE, f"Draft {unit.draft_number} was deleted by somebody.")
             )

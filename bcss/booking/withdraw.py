@@ -7,7 +7,7 @@ from bcss.booking.body import differences
 from bcss.booking.calls import Outcome
 from bcss.booking.desk import Desk
 from bcss.booking.judge import Several, is_posted, may_delete
-from bcss.booking.lookup import adopt
+from bcss.booking.lookup import adopt, made_from
 from bcss.businesscentral.records import Document
 from bcss.errors import BcssError, RecordChanged, RecordMissing, RecordRefused
 from bcss.holds import Verdict, Why
@@ -53,8 +53,16 @@ def withdraw(desk: Desk, units: Sequence[Unit]) -> None:
         try:
             document = desk.bc.get_document(entity_of(unit.kind), unit.document_id)
         except RecordMissing:
+            invoice = made_from(desk, unit)
             with desk.write():
-                _gone(desk, unit)
+                if invoice is not None:
+                    _posted_by_hand(desk, unit, invoice)
+                else:
+                    _gone(desk, unit)
+            continue
+        if is_posted(document, unit):
+            with desk.write():
+                _posted_by_hand(desk, unit, document)
             continue
         objection = _objection(unit, document)
         if objection is not None:
@@ -66,6 +74,12 @@ def withdraw(desk: Desk, units: Sequence[Unit]) -> None:
     _remove(desk, removals)
 
 
+def _posted_by_hand(desk: Desk, unit: Unit, document: Document) -> None:
+    """Take a document that a person posted, and have the order judged as booked."""
+    adopt(desk, unit, document, posted=True)
+    desk.store.orders.mark_dirty(desk.store.units.members(unit.unit_id))
+
+
 def _objection(unit: Unit, document: Document) -> Verdict | None:
     """Say why a draft must stay: a posting was tried, or a person has worked on it."""
     if unit.post_attempted or not may_delete(document, unit):
@@ -73,7 +87,8 @@ def _objection(unit: Unit, document: Document) -> Verdict | None:
             Why.DRAFT_AFTER_FAILED_POST,
             f"{document.number} cannot be taken back: it was posted, or a posting was tried.",
         )
-    edited = differences(unit.draft, unit, document) if unit.draft and unit.verified else []
+    written = unit.draft if unit.draft and (unit.verified or unit.draft.open) else None
+    edited = differences(written, unit, document) if written else []
     if edited:
         return Verdict(Why.BC_DRAFT_EDITED, f"{document.number}: " + "; ".join(edited[:6]))
     return None

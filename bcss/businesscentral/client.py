@@ -255,6 +255,10 @@ class BusinessCentralClient:
         """List the country codes that BC accepts."""
         return masterdata.countries(self._site)
 
+    def payment_terms(self) -> dict[str, str]:
+        """Read the ids of the payment terms by their code."""
+        return masterdata.payment_terms(self._site)
+
     def company_information(self) -> Body:
         """Read the company's own card."""
         return masterdata.company_information(self._site)

@@ -15,6 +15,7 @@ from bcss.businesscentral.read import (
     read_item_detail,
     read_item_variant,
     read_location,
+    read_payment_terms,
 )
 from bcss.businesscentral.records import (
     Account,
@@ -69,6 +70,11 @@ def locations(site: Site) -> Iterator[Location]:
 def countries(site: Site) -> list[str]:
     """List the codes that BC accepts as a country, usually but not always ISO 3166's."""
     return list(_list(site, "countriesRegions", "id,code", read_country))
+
+
+def payment_terms(site: Site) -> dict[str, str]:
+    """Read the ids of the payment terms by their code; documents take the id only (§2.15)."""
+    return dict(_list(site, "paymentTerms", "id,code", read_payment_terms))
 
 
 def company_information(site: Site) -> Body:

@@ -44,6 +44,8 @@ SHIP_TO = (
     "shipToPostCode",
     "shipToCountry",
 )
+# What a store may set on a document beside that (§2.6, §2.8).
+HEADER = ("salesperson", "paymentTermsId", "shortcutDimension1Code", "shortcutDimension2Code")
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
@@ -228,6 +230,7 @@ def read_document(entity: DocumentSet, value: object, *, with_lines: bool = True
         ship_to={name: row.text(name) for name in SHIP_TO},
         purchase_order_reference=row.text("customerPurchaseOrderReference"),
         lines=_read_lines(row, entity) if with_lines else (),
+        header={name: row.text(name) for name in HEADER},
     )
 
 
@@ -369,6 +372,12 @@ def read_location(value: object) -> Location:
 def read_country(value: object) -> str:
     """Read the code of a country."""
     return _row("countriesRegions", value).needed("code")
+
+
+def read_payment_terms(value: object) -> tuple[str, str]:
+    """Read payment terms as code and id."""
+    row = _row("paymentTerms", value)
+    return row.needed("code"), row.identity()
 
 
 def read_subscription(value: object) -> Subscription:

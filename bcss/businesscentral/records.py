@@ -86,6 +86,7 @@ class Document:
     ship_to: Mapping[str, str] = field(default_factory=dict)
     purchase_order_reference: str = ""
     lines: tuple[DocumentLine, ...] = ()
+    header: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,19 +208,22 @@ def _blocks(done: Demonstration) -> list[Block]:
     ]
 
 
-_HEADERS = ("order", "ShipStation", "total", "document", "total", "tracking", "")
+_HEADERS = ("order", "ShipStation", "invoice", "posted", "tracking, or why not")
 
 
 def _row(order: Mapping[str, Any]) -> list[str]:
-    hold, total = order["hold"], order["bc_total"]
-    told = f"held: {hold['reason']}" if hold else order["waiting"]
-    parts = f" ({order['parts']} parts)" if order["parts"] > 1 else ""
+    total = order["bc_total"]
     return [
         order["order_number"],
-        f"{order['status']}{parts}",
         show(order["shipstation_total"], order["currency"]),
         order["document_number"],
         show(total, order["currency"]) if total is not None else "",
-        order["tracking"],
-        told,
+        _told(order),
     ]
+
+
+def _told(order: Mapping[str, Any]) -> str:
+    if order["hold"]:
+        return f"held: {order['hold']['reason']}"
+    parts = f" (split in {order['parts']})" if order["parts"] > 1 else ""
+    return f"{order['tracking']}{parts}" if order["tracking"] else order["waiting"]

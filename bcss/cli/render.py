@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
-_ASTRAL = 0x10000
 _GAP = "  "
+_LEAST = 20  # columns that the last cell of a row must be left
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +97,35 @@ def show_blocks(blocks: Iterable[Block], stream: TextIO | None = None) -> None:
 
 def aligned(table: Table) -> list[str]:
     """Lay a table out in columns of their widest cell."""
-    rows = [table.headers, *table.rows]
-    cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[n]) for row in cells) for n in range(len(table.headers))]
+    cells = [[printable(cell) for cell in row] for row in (table.headers, *table.rows)]
+    widths = _widths(cells)
     return [
         _GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     ]
 
 
+def _widths(cells: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*cells, strict=True)]
+
+
 def _draw(table: Table, out: TextIO) -> None:
+    """Draw a table; where it is too wide only its last column is broken, if that suffices."""
     from rich import box  # noqa: PLC0415 - only on a terminal
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table as Drawn  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    drawn = Drawn(*table.headers, box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in table.rows:
-        drawn.add_row(*(Text(printable(cell), overflow="fold") for cell in row))
-    Console(file=out, markup=False, highlight=False).print(drawn)
+    console = Console(file=out, markup=False, highlight=False)
+    cells = [[printable(cell) for cell in row] for row in (table.headers, *table.rows)]
+    *before, _last = _widths(cells)
+    narrow = sum(before) + len(_GAP) * len(before) + _LEAST <= console.width
+    drawn = Drawn(box=box.SIMPLE_HEAD, pad_edge=False)
+    for n, header in enumerate(cells[0]):
+        drawn.add_column(header, overflow="fold", no_wrap=narrow and n < len(before))
+    for row in cells[1:]:
+        drawn.add_row(*(Text(cell) for cell in row))
+    console.print(drawn)
 
 
 def say(text: str) -> None:

@@ -1,5 +1,6 @@
 """Say how a run ended: silent when nothing is new, one paragraph for whatever is (design §2)."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,11 @@ from bcss.cli.render import printable, say
 
 if TYPE_CHECKING:
     from bcss.app import Summary
+    from bcss.errors import BcssError
     from bcss.holds import Hold
 
 _MOST = 5
+_BRACKETS = re.compile(r"\([^)]*\)")
 _COUNTED = ("created", "adopted", "tracked", "posted", "confirmed", "dropped")
 _WORDS = {
     "created": "drafts created",
@@ -69,7 +72,7 @@ def report_run(
     """
     watched = sys.stderr.isatty() or common.verbose
     for error in _distinct(summary.errors):
-        say(error if isinstance(error, str) else paragraph(error, name))
+        say(paragraph(error, name))
     if summary.new_holds:
         say(held_paragraph(summary.new_holds, name))
     if not common.quiet:
@@ -81,15 +84,15 @@ def report_run(
     return Answer(run_object(summary, command, name), code=summary.exit_code)
 
 
-def _distinct(errors: Sequence[Any]) -> list[Any]:
-    """Say the same thing once, however many flows met it."""
-    return list({str(error): error for error in errors}.values())
+def _distinct(errors: "Sequence[BcssError]") -> "list[BcssError]":
+    """Say the same thing once, however many flows met it; what brackets hold differs each time."""
+    return list({_BRACKETS.sub("", str(error)): error for error in errors}.values())
 
 
 def held_paragraph(holds: "Sequence[Hold]", name: str) -> str:
     """Name what a run held newly: which order, why, and what to do."""
     count = len(holds)
-    lines = [f"bcss: {printable(name)}: {count} newly held; each waits for what is said here:"]
+    lines = [f"bcss: {printable(name)}: {count} newly held:"]
     lines += [f"  {_line(hold)}" for hold in holds[:_MOST]]
     if count > _MOST:
         lines.append(f"  … and {count - _MOST} more: bcss hold list")

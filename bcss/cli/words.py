@@ -78,6 +78,10 @@ def _state(unit: Unit, zone: ZoneInfo) -> str:
             text = _booked(unit)
         case State.DROPPED:
             text = f"It is not booked: {unit.waiting or 'there is nothing to book'}."
+        case State.REV_NEEDED | State.REV_INTENT | State.REV_DRAFTED:
+            text = f"{unit.document_number} is to be credited; the next run goes on with it."
+        case State.REV_POST_INTENT | State.REV_POSTED:
+            text = f"The credit memo over {unit.document_number} was sent to be posted."
         case _:
             assert_never(unit.state)
     return text

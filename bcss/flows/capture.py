@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 from bcss.clock import near_fall_back
-from bcss.errors import RecordMissing
+from bcss.errors import RecordMissing, RecordRefused, RetryLater
 from bcss.flows.connection import Connection
 from bcss.holds import Verdict, Why
 from bcss.shipstation import streams
@@ -146,15 +147,20 @@ def _without_store(order: Order, raw: object) -> streams.Unreadable:
     )
 
 
-def _hold_unreadable(conn: Connection, bad: streams.Unreadable) -> None:
+def subject_of(bad: streams.Unreadable) -> str:
+    """Return the name under which an unreadable record is held."""
     name = "shipments" if bad.stream == streams.VOIDS else bad.stream
-    identity = bad.identity or bad.neighbours
+    return f"record:{name}:{bad.identity or bad.neighbours}"
+
+
+def _hold_unreadable(conn: Connection, bad: streams.Unreadable) -> None:
+    _, name, identity = subject_of(bad).split(":", 2)
     conn.store.orders.step_over(name, identity)
     number = bad.raw.get("orderNumber") if isinstance(bad.raw, dict) else None
     kind = name[:-1]
     conn.store.holds.put(
         About(
-            subject=f"record:{name}:{identity}",
+            subject=subject_of(bad),
             order_number=str(number or "")[:50],
             order_id=int(identity) if name == "orders" and identity.isdigit() else None,
         ),
@@ -171,7 +177,7 @@ def _readable_again(conn: Connection, subject: str) -> None:
 
 def _note_listing(conn: Connection) -> None:
     """Read orders again from `orders.start` once a store is booked that was not before."""
-    listed = ",".join(str(one) for one in sorted(conn.booked_stores()))
+    listed = ",".join(str(one) for one in sorted(conn.booked_stores())) or "none"
     known = conn.store.meta(_LISTED)
     if listed == known:
         return
@@ -212,16 +218,33 @@ def fetch_orders(conn: Connection, order_ids: Iterable[int]) -> None:
         try:
             order, raw = conn.shipstation.get_order(order_id)
         except RecordMissing:
-            with conn.store.write():
-                conn.store.orders.mark_gone(order_id)
-                conn.store.orders.give_up(order_id)
-                text = f"ShipStation has no order {order_id}"
-                event = Event("event", "orders", f"order:{order_id}", text, status="gone")
-                conn.store.trail.add(conn.now(), event)
+            _note_gone(conn, order_id)
+            continue
+        except (RecordRefused, RetryLater) as error:
+            if isinstance(error, RetryLater) and error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            _note_unreadable(conn, order_id, error.message)
             continue
         with conn.store.write():
             keep_order(conn, order, raw)
             conn.store.orders.give_up(order_id)
+
+
+def _note_gone(conn: Connection, order_id: int) -> None:
+    with conn.store.write():
+        conn.store.orders.mark_gone(order_id)
+        conn.store.orders.give_up(order_id)
+        text = f"ShipStation has no order {order_id}"
+        event = Event("event", "orders", f"order:{order_id}", text, status="gone")
+        conn.store.trail.add(conn.now(), event)
+
+
+def _note_unreadable(conn: Connection, order_id: int, problem: str) -> None:
+    """Hold an order that ShipStation cannot show, and stop asking until it changes."""
+    bad = streams.Unreadable(streams.ORDERS, str(order_id), "", "orderId", problem, None)
+    with conn.store.write():
+        _hold_unreadable(conn, bad)
+        conn.store.orders.give_up(order_id)
 
 
 def _reread_fulfillments(conn: Connection) -> None:

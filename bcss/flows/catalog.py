@@ -15,6 +15,11 @@ _DAILY = timedelta(hours=24)
 _LOOKUPS = 20
 
 
+def is_stale(conn: Connection) -> bool:
+    """Tell whether the configuration has changed since the master data was last read."""
+    return conn.store.meta("bc:daily_config") != conn.config.digest
+
+
 def refresh(conn: Connection) -> list[str]:
     """Read what changed since the last refresh, once a run; return the item numbers changed."""
     if conn.refreshed:
@@ -22,7 +27,7 @@ def refresh(conn: Connection) -> list[str]:
     changed = _items(conn)
     if conn.config.customers.ship_to != "none" or _matches_customers(conn):
         refresh_customers(conn)
-    if _due(conn, "bc:daily"):
+    if _due(conn, "bc:daily") or is_stale(conn):
         _places(conn)
     conn.refreshed = True
     return changed
@@ -58,10 +63,13 @@ def _places(conn: Connection) -> None:
     variants = list(conn.bc.item_variants(None))
     locations = list(conn.bc.locations())
     countries = conn.bc.countries()
+    terms = conn.bc.payment_terms() if _names_terms(conn) else {}
     with conn.store.write():
+        conn.store.cache.keep_payment_terms(terms)
         conn.store.cache.keep_variants(variants)
         conn.store.cache.keep_places(locations, countries)
         conn.store.set_meta("bc:daily", iso(conn.now()))
+        conn.store.set_meta("bc:daily_config", conn.config.digest)
 
 
 def look_up(conn: Connection, numbers: Iterable[str]) -> bool:
@@ -90,6 +98,11 @@ def _mark(conn: Connection, key: str, begun: datetime) -> None:
 def _due(conn: Connection, key: str) -> bool:
     text = conn.store.meta(key)
     return not text or conn.now() - parse_utc(text) >= _DAILY
+
+
+def _names_terms(conn: Connection) -> bool:
+    rules = conn.config.orders.stores.values()
+    return any(isinstance(rule, StoreRule) and rule.payment_terms for rule in rules)
 
 
 def _matches_customers(conn: Connection) -> bool:

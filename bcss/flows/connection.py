@@ -8,7 +8,7 @@ from bcss.booking.desk import Limits, Report
 from bcss.businesscentral.client import BusinessCentralClient
 from bcss.clock import Clock, start_of_day
 from bcss.config.schema import Config, Ignored, StoreRule
-from bcss.mapping.document import Rules
+from bcss.mapping.rules import Rules
 from bcss.shipstation.client import ShipStationClient
 from bcss.store.db import Store
 
@@ -74,6 +74,7 @@ class Connection:
             store=rule,
             agents=self.config.shipping_agents,
             zone=self.config.business_central.time_zone,
+            account=self.config.shipstation.account,
         )
 
     def booked_stores(self) -> frozenset[int]:

@@ -6,7 +6,9 @@ from bcss.clock import parse_utc
 from bcss.errors import BcssError
 from bcss.flows.capture import capture
 from bcss.flows.connection import Connection
+from bcss.flows.newcustomers import create_customers
 from bcss.flows.planning import plan
+from bcss.flows.reversal import reverse_approved
 from bcss.flows.route import tracking_route
 from bcss.locks import booking_lock
 
@@ -21,10 +23,14 @@ def pull_orders(conn: Connection, only: frozenset[int] | None = None) -> None:
     desk = desk_of(conn, FLOW, only)
     if not desk.chosen(conn.store.units.unfinished()):
         return
+    if reverse_approved(conn, desk):
+        plan(conn)
     taken_back = _withdrawals(desk)
+    create_customers(conn, desk)
     make_drafts(desk)
     if taken_back:
         plan(conn)
+        create_customers(conn, desk)
         make_drafts(desk)
 
 

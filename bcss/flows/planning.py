@@ -10,8 +10,9 @@ from bcss.flows import catalog as master
 from bcss.flows.capture import fetch_orders
 from bcss.flows.connection import Connection
 from bcss.holds import Release, Verdict, Why
-from bcss.mapping.catalog import Catalog, candidates
-from bcss.mapping.document import customer_key
+from bcss.mapping.buyers import customer_key
+from bcss.mapping.catalog import Catalog, candidates, nearest, priced, unknown
+from bcss.mapping.document import too_late
 from bcss.mapping.families import Family, close, root_of
 from bcss.mapping.readiness import (
     WAITING_FOR_DATE,
@@ -28,10 +29,11 @@ from bcss.mapping.text import code
 from bcss.shipstation.records import Order
 from bcss.shipstation.streams import ORDERS
 from bcss.store.trail import Event
-from bcss.units import State, Unit
+from bcss.units import CREDITED, Draft, State, Unit
 
 _CHUNK = 200
 _FETCHES = 50
+_SUGGESTED = 20
 IGNORED = "ignored by "
 # Holds that only Business Central's answers caused: planning alone cannot tell them gone.
 _BY_BC = (
@@ -103,7 +105,9 @@ def _plan_some(conn: Connection, order_ids: Sequence[int], changed: Container[in
                 seen |= conn.store.orders.dirt([order_id, *ids])
                 groups += [] if group is None else [group]
     moved = [one for one in groups if any(o.order_id in changed for o in one.family.members)]
-    if any(order.status == "shipped" for one in moved for order in one.family.members):
+    early = conn.config.orders.when == "open"
+    shipped = [o for one in moved for o in one.family.members if o.status == "shipped" or early]
+    if shipped or (groups and master.is_stale(conn)):
         master.refresh(conn)
     missing = _decide(conn, groups, _known(conn, groups), moved)
     if missing and master.look_up(conn, missing):
@@ -281,11 +285,22 @@ def _known(conn: Connection, groups: Sequence[_Group]) -> Catalog:
     }
     numbers = {number for sku in skus for number in candidates(sku, rules, how)}
     numbers |= {code(number) for number in _configured_items(conn)}
-    return conn.store.cache.catalog(
+    catalog = conn.store.cache.catalog(
         numbers,
         {code(sku) for sku in skus} if how.sku == "gtin" else (),
         _customer_keys(conn, groups),
+        priced(rules),
     )
+    return replace(catalog, near=_near(conn, unknown(skus, rules, how, catalog)))
+
+
+def _near(conn: Connection, skus: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Look for the known names most like some unknown SKUs, a few at a time for its cost."""
+    aliases = list(conn.config.orders.skus)
+    return {
+        sku: nearest(sku, [*aliases, *conn.store.cache.numbers_like(sku)])
+        for sku in skus[:_SUGGESTED]
+    }
 
 
 def _configured_items(conn: Connection) -> list[str]:
@@ -329,7 +344,7 @@ def _decide(
             unknown = isinstance(readiness, Verdict) and readiness.why is Why.UNKNOWN_SKU
             if unknown and group in moved:
                 missing += _sku_numbers(conn, group.family, catalog)
-            _record(conn, unit, replan(unit, group.family, readiness, conn.now()))
+            _record(conn, unit, replan(unit, group.family, readiness, moment))
     return missing
 
 
@@ -347,9 +362,19 @@ def _readiness(
         text = f"Order moved to store {group.family.root.store_id}, which the config lacks."
         return Verdict(Why.UNKNOWN_STORE, text)
     reference = unit.reference or unit.other_reference
-    return assess(
+    readiness = assess(
         group.family, rules, catalog, reference, replace(moment, waiting_since=unit.waiting_since)
     )
+    return _late(conn, unit, readiness, moment) or readiness
+
+
+def _late(conn: Connection, unit: Unit, readiness: Readiness, moment: Moment) -> Verdict | None:
+    """Hold what would be booked too long after it shipped, unless a person allowed it."""
+    rule = conn.config.orders.stores.get(unit.store_id)
+    if not isinstance(readiness, Draft) or readiness.open or not isinstance(rule, StoreRule):
+        return None
+    verdict = too_late(readiness, rule, moment.today)
+    return None if verdict is None or conn.store.meta(f"late:{unit.unit_id}") else verdict
 
 
 def _sku_numbers(conn: Connection, family: Family, catalog: Catalog) -> list[str]:
@@ -380,6 +405,8 @@ def _record(conn: Connection, old: Unit, step: Step) -> None:
     conn.store.units.save(replace(unit, updated_at=conn.now()))
     if (unit.state, unit.waiting) != (old.state, old.waiting):
         text = f"{unit.state}" + (f": {unit.waiting}" if unit.waiting else "")
+        if unit.state is State.READY and unit.draft is not None and unit.draft.cut:
+            text += f"; {unit.draft.cut}"
         event = Event("decision", "orders", subject, text, status=str(unit.state))
         conn.store.trail.add(conn.now(), event)
 
@@ -392,6 +419,8 @@ def _releases(conn: Connection, old: Unit, new: Unit) -> bool:
         return True
     if why is Why.VOIDED_AFTER_POST:
         return True  # it was shipped again; the new number is attached
+    if why is Why.CANCELLED_AFTER_POST and new.waiting == CREDITED:
+        return True
     if hold.release is Release.PERSON:
         return False
     before_draft = old.state in (State.SEEN, State.READY, State.DROPPED)

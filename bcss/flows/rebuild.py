@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bcss.booking.lookup import apply, look_up
 from bcss.booking.machine import confirm_open
@@ -12,6 +12,7 @@ from bcss.flows.connection import Connection
 from bcss.flows.orders import desk_of
 from bcss.flows.planning import plan
 from bcss.mapping.reference import Identity, hashed_form, plain_form, unit_hash
+from bcss.store.db import Store
 from bcss.store.trail import Event
 from bcss.units import State, Unit
 
@@ -22,11 +23,9 @@ _BATCH = 120
 def rebuild(conn: Connection, since: datetime) -> None:
     """Capture everything since a time, and adopt every document that is already booked.
 
-    Nothing is created before one settle horizon has passed (cold hold): a create of the lost
-    database may still land.
+    The caller has begun the cold hold, since a create of the lost database may still land.
     """
     with conn.store.write():
-        start_cold_hold(conn, "the database was rebuilt")
         conn.store.set_meta("first_posting_run", FLOW)
     conn.since = since
     capture(conn)
@@ -42,11 +41,11 @@ def rebuild(conn: Connection, since: datetime) -> None:
     )
 
 
-def start_cold_hold(conn: Connection, why: str) -> None:
+def start_cold_hold(store: Store, settle: timedelta, why: str) -> None:
     """Create nothing for one settle horizon, inside the caller's transaction (design §4.5)."""
-    until = conn.now() + conn.config.orders.settle
-    conn.store.set_meta("cold_until", iso(until))
-    conn.store.trail.add(conn.now(), Event("event", FLOW, "run:cold", f"cold hold: {why}"))
+    now = store.clock.now()
+    store.set_meta("cold_until", iso(now + settle))
+    store.trail.add(now, Event("event", FLOW, "run:cold", f"cold hold: {why}"))
 
 
 def _adopt(conn: Connection) -> int:

@@ -7,23 +7,25 @@ means for each reason stands in `bcss.holds`.
 from dataclasses import dataclass, replace
 
 from bcss.booking.judge import check_draft
+from bcss.booking.replan import AS_IS, REVERSE, shape
+from bcss.booking.reverse import LOOK_AGAIN
 from bcss.errors import FixConfig
 from bcss.flows.connection import Connection
 from bcss.flows.planning import IGNORED
 from bcss.holds import REASONS, Hold, Why
 from bcss.locks import booking_lock
+from bcss.mapping.families import Evidence, Family, root_of
+from bcss.mapping.hashes import booked_hash
 from bcss.store.trail import Event
-from bcss.units import AFTER_POST, State, Unit, entity_of
+from bcss.units import AFTER_POST, REVERSING, State, Unit, entity_of
 
 _FLOW = "review"
 _MANUAL = "duplicate"
+_TO_REVERSE = (Why.EDITED_AFTER_POST, Why.VOIDED_AFTER_POST, Why.CANCELLED_AFTER_POST)
+_CORRECTIONS = (*_TO_REVERSE, Why.CREDIT_REFUSED, Why.CREDIT_UNCLEAR, Why.CREDITED_BY_HAND)
 # Approving these means nothing that bcss could do: the correction is a person's, in BC.
-_AFTER_POST = (
-    Why.EDITED_AFTER_POST,
-    Why.VOIDED_AFTER_POST,
-    Why.CANCELLED_AFTER_POST,
-    Why.BOOKED_TWICE,
-)
+_BY_HAND = (Why.BOOKED_TWICE,)
+_IN_DOUBT = (State.REV_INTENT, State.REV_POST_INTENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,10 @@ def approve(conn: Connection, decision: Decision) -> str:
         unit = _unit_of(conn, hold)
         if unit is None:
             raise _meaningless(hold)
-        approved, meaning = _approved(conn, unit, hold, etag)
+        if hold.why in _CORRECTIONS:
+            approved, meaning = _corrected(conn, unit, hold)
+        else:
+            approved, meaning = _approved(conn, unit, hold, etag)
         conn.store.units.save(replace(approved, held="", updated_at=conn.now()))
         conn.store.orders.mark_dirty(conn.store.units.members(unit.unit_id))
         _close(conn, decision, "approved", meaning)
@@ -108,8 +113,10 @@ def _ignored_record(hold: Hold) -> str:
 
 def _ignored_unit(conn: Connection, unit: Unit, decision: Decision) -> str:
     number = unit.document_number or unit.draft_number
+    if unit.state in REVERSING:
+        return _reversal_left(conn, unit)
     if unit.state in AFTER_POST or (unit.state is State.POST_INTENT and _twice(unit)):
-        conn.store.units.save(replace(unit, held="", state=State.CONFIRMED, updated_at=conn.now()))
+        _stays(conn, unit)
         return f"{number} stays booked as it is."
     if unit.state is State.POST_INTENT:
         raise FixConfig(
@@ -129,6 +136,28 @@ def _ignored_unit(conn: Connection, unit: Unit, decision: Decision) -> str:
     if unit.state in (State.DRAFTED, State.CREATE_INTENT):
         return f"It will not be booked; delete its draft {number} in Business Central by hand."
     return "It will not be booked."
+
+
+def _stays(conn: Connection, unit: Unit) -> None:
+    """Let a booked document stand for the order as it is now, until that changes again."""
+    approved = AS_IS + shape(unit.money_hash, _evidence(conn, unit))
+    kept = replace(unit, held="", state=State.CONFIRMED, approved=approved, updated_at=conn.now())
+    conn.store.units.save(kept)
+
+
+def _reversal_left(conn: Connection, unit: Unit) -> str:
+    if unit.state in _IN_DOUBT:
+        raise FixConfig(
+            f"Whether {unit.document_number} was credited is not known yet.",
+            hint="Approve the hold, which has it looked up again, then decide.",
+        )
+    _stays(conn, unit)
+    if unit.memo_id:
+        return (
+            f"{unit.document_number} stays booked; delete draft credit memo {unit.memo_draft} in "
+            "Business Central by hand."
+        )
+    return f"{unit.document_number} stays as it is in Business Central."
 
 
 def _twice(unit: Unit) -> bool:
@@ -155,12 +184,81 @@ def _approved(conn: Connection, unit: Unit, hold: Hold, etag: str) -> tuple[Unit
         case Why.DRAFT_GONE:
             return _unborn(unit), "The next run makes a new draft."
         case Why.BC_DRAFT_EDITED:
-            changed = replace(unit, approved=f"draft:{etag}")
-            return changed, f"The next run posts {unit.draft_number} as it stands now."
-        case why if why in _AFTER_POST or unit.state in AFTER_POST:
+            return _taken_as_is(conn, unit, etag)
+        case why if why in _BY_HAND or unit.state in AFTER_POST:
             raise _meaningless(hold)
-        case _:
-            return unit, "The next run plans the order again with what is known then."
+        case why:
+            return unit, _plain(conn, unit, why)
+
+
+def _corrected(conn: Connection, unit: Unit, hold: Hold) -> tuple[Unit, str]:
+    """Let the correction of a posted document begin, or go on."""
+    if hold.why in _TO_REVERSE and unit.state is State.CONFIRMED:
+        return _reversed(conn, unit)
+    if hold.why == Why.CREDITED_BY_HAND and unit.state is State.REV_NEEDED:
+        changed = replace(unit, state=State.REV_POSTED, memo_number="by hand")
+        return changed, "The next run plans the order again, as its next generation."
+    if unit.state in REVERSING:
+        return _once_more(conn, unit)
+    raise _meaningless(hold)
+
+
+def _taken_as_is(conn: Connection, unit: Unit, etag: str) -> tuple[Unit, str]:
+    """Take a draft that a person edited as what the order, as it is now, is booked by."""
+    changed = replace(
+        unit, approved=f"draft:{etag}", booked_hash=booked_hash(_family(conn, unit)), waiting=""
+    )
+    done = "posts" if unit.kind.posts else "keeps"
+    return changed, f"The next run {done} {unit.draft_number} as it stands now."
+
+
+def _reversed(conn: Connection, unit: Unit) -> tuple[Unit, str]:
+    """Have the next run credit an invoice; the approval holds for the order as it was shown."""
+    changed = replace(
+        unit,
+        state=State.REV_NEEDED,
+        approved=REVERSE + shape(unit.money_hash, _evidence(conn, unit)),
+        memo_date=_today(conn),
+        memo_id="",
+        memo_draft="",
+        memo_number="",
+        waiting="",
+        sent_at=None,
+    )
+    return changed, (
+        f"The next run posts a corrective credit memo over {unit.document_number}, dated "
+        f"{changed.memo_date}, and then plans the order as its next generation."
+    )
+
+
+def _once_more(conn: Connection, unit: Unit) -> tuple[Unit, str]:
+    """Look again at the credit memos; none is made while one exists or may still land."""
+    changed = replace(
+        unit, state=State.REV_INTENT, waiting=LOOK_AGAIN, memo_date=_today(conn), held=""
+    )
+    return changed, f"The next run goes on crediting {unit.document_number}, dated today."
+
+
+def _today(conn: Connection) -> str:
+    return conn.now().astimezone(conn.config.business_central.time_zone).date().isoformat()
+
+
+def _family(conn: Connection, unit: Unit) -> Family:
+    orders = (conn.store.orders.order(one) for one in conn.store.units.members(unit.unit_id))
+    members = {order.order_id: order for order in orders if order is not None}
+    return Family(root_of(members), tuple(members.values()), _evidence(conn, unit))
+
+
+def _evidence(conn: Connection, unit: Unit) -> Evidence:
+    return conn.store.orders.evidence_of(conn.store.units.members(unit.unit_id))
+
+
+def _plain(conn: Connection, unit: Unit, why: Why) -> str:
+    """Note what a decision allows once and for all, and say what comes next."""
+    if why is not Why.LATE_SHIPMENT:
+        return "The next run plans the order again with what is known then."
+    conn.store.set_meta(f"late:{unit.unit_id}", "approved")
+    return "The next run books it with its ship date as posting date."
 
 
 def _hashed(unit: Unit, hold: Hold) -> tuple[Unit, str]:

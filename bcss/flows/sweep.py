@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from bcss.booking.judge import Several, judge
-from bcss.booking.lookup import read_documents
+from bcss.booking.judge import One, Several, judge
+from bcss.booking.lookup import adopt, read_documents
+from bcss.booking.machine import confirm_open
 from bcss.booking.withdraw import clear
 from bcss.clock import iso, parse_utc
-from bcss.flows.capture import capture, keep_batch
+from bcss.flows.capture import capture, keep_batch, subject_of
 from bcss.flows.connection import Connection
 from bcss.flows.orders import desk_of
 from bcss.flows.planning import plan
@@ -22,6 +23,7 @@ SPAN = timedelta(days=35)
 _KEY = "swept"
 _CREDITED = ("Canceled", "Corrective")
 _BATCH = 200
+_RECORDS = ("record:orders:", "record:shipments:", "record:fulfillments:")
 
 
 def sweep_if_due(conn: Connection) -> None:
@@ -54,6 +56,7 @@ def _compare(conn: Connection) -> int:
     since = max(conn.now() - SPAN, conn.start())
     client, clock = conn.shipstation, conn.clock
     rescued = 0
+    unreadable: set[str] = set()
     for poll in (
         streams.read_orders(client, clock, since),
         streams.read_shipments(client, clock, since),
@@ -62,7 +65,19 @@ def _compare(conn: Connection) -> int:
         for batch in poll:
             with conn.store.write():
                 rescued += keep_batch(conn, batch)
+            unreadable |= {subject_of(bad) for bad in batch.unreadable}
+    _release_readable(conn, unreadable)
     return rescued
+
+
+def _release_readable(conn: Connection, unreadable: set[str]) -> None:
+    """End the holds of records that a whole reading no longer stumbles over."""
+    oldest = conn.now() - SPAN
+    with conn.store.write():
+        for hold in conn.store.holds.open():
+            ours = hold.subject.startswith(_RECORDS) and hold.since > oldest
+            if ours and hold.subject not in unreadable:
+                conn.store.holds.close(hold.subject, conn.now(), by="bcss", note="readable now")
 
 
 def _documents(conn: Connection) -> int:
@@ -83,6 +98,8 @@ def _documents(conn: Connection) -> int:
                             crowded.append((unit, several))
                         case Verdict() as verdict:
                             desk.hold(unit, verdict)
+                        case One(document=document, posted=True) if _is_news(unit):
+                            adopt(desk, unit, document, posted=True)
                         case _:
                             credited = [one for one in mine if one.status in _CREDITED]
                             if credited and unit.waiting != "credited":
@@ -91,7 +108,14 @@ def _documents(conn: Connection) -> int:
                                 desk.save(unit, waiting="credited")
             clear(desk, crowded)
             surplus += sum(len(several.surplus) for _, several in crowded)
+    if desk is not None:
+        confirm_open(desk)
     return surplus
+
+
+def _is_news(unit: Unit) -> bool:
+    """Tell whether a posting was done by a person: bcss left the document standing."""
+    return not unit.kind.posts and not unit.document_number and not unit.held
 
 
 def _groups(units: list[Unit]) -> Iterator[list[Unit]]:

@@ -26,6 +26,7 @@ def expected(family: Family, rule: StoreRule) -> Expected:
     """
     total = sum((order.order_total for order in family.members), ZERO)
     tax = sum((order.tax_amount for order in family.members), ZERO)
+    total, tax = round_amount(total, rule.currency), round_amount(tax, rule.currency)
     match rule.tax:
         case "excluded":
             return Expected(total - tax, total - tax)

@@ -1,17 +1,19 @@
 """Decide what a family is: ready, waiting, held, ignored or gone (design §4.1, §4.2)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from bcss.clock import calendar_date
 from bcss.config.schema import Ignored, StoreRule
 from bcss.holds import Verdict, Why
 from bcss.mapping.catalog import Catalog
-from bcss.mapping.document import Rules, build, ship_dates
+from bcss.mapping.document import build, ship_dates
 from bcss.mapping.families import Family
 from bcss.mapping.reference import usable_key
+from bcss.mapping.rules import Rules
+from bcss.mapping.text import cut
 from bcss.shipstation.records import Order
-from bcss.units import Draft
+from bcss.units import Draft, Tracking
 
 EVIDENCE_GRACE = timedelta(hours=1)
 WAITING_FOR_SIBLING = "waiting-for-sibling"
@@ -19,6 +21,10 @@ NOT_SHIPPED = "not-shipped"
 WAITING_FOR_EVIDENCE = "waiting-for-evidence"
 WAITING_FOR_POLL = "waiting-for-poll"
 WAITING_FOR_DATE = "waiting-for-ship-date"
+
+
+_STILL_OPEN = (NOT_SHIPPED, WAITING_FOR_SIBLING)
+_FOLLOWED = ("awaiting_shipment", "on_hold", "pending_fulfillment", "shipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +68,38 @@ def assess(
         return Verdict(Why.NO_KEY, f"Order {family.root.order_number} has no usable orderKey.")
     early = _before_shipping(family, rules, moment)
     if early is not None:
-        return early
+        follows = isinstance(early, Wait) and early.reason in _STILL_OPEN
+        return _while_open(family, rules, catalog, reference) if follows else early
     posting_date = max(ship_dates(family, rules.zone), default=None)
     if posting_date is None:
         posting_date = family.newest_change.astimezone(rules.zone).date()
     if posting_date > moment.today:
         return Wait(WAITING_FOR_DATE)
     return build(family, rules, catalog, reference, posting_date)
+
+
+def _while_open(family: Family, rules: Rules, catalog: Catalog, reference: str) -> Readiness:
+    """Build the sales order that follows an open order until it ships, where so configured.
+
+    Its posting date is the order's date until there is a ship date; it is not posted by it.
+    """
+    if rules.orders.when != "open" or not rules.kind.is_order:
+        return Wait(_reason(family))
+    if any(order.status not in _FOLLOWED for order in family.members):
+        return Wait(_reason(family))
+    ordered = family.root.order_date
+    changed = family.newest_change.astimezone(rules.zone).date()
+    day = calendar_date(ordered.text, rules.zone) if ordered is not None else changed
+    built = build(family, rules, catalog, reference, day)
+    if not isinstance(built, Draft):
+        return built
+    tracking = Tracking(comments=(cut(f"ShipStation order {family.root.order_number}", 60),))
+    return replace(built, tracking=tracking, open=True)
+
+
+def _reason(family: Family) -> str:
+    some = any(order.status == "shipped" for order in family.members)
+    return WAITING_FOR_SIBLING if some else NOT_SHIPPED
 
 
 def _before_shipping(family: Family, rules: Rules, moment: Moment) -> Readiness | None:

@@ -1,16 +1,21 @@
 """Cache Business Central's master data, refreshed incrementally (design §4.5)."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
+from decimal import Decimal
 from hashlib import sha256
 
 from bcss import wire
 from bcss.businesscentral.records import Customer, Item, ItemVariant, Location
 from bcss.mapping.catalog import Catalog, CatalogCustomer, CatalogItem
 from bcss.mapping.text import code
+from bcss.money import ZERO, parse_amount
 from bcss.store.payloads import compress, expand
 from bcss.store.sqlite import Connection
 
 _DIGEST = 16
+_LIKE = 400
+_TERMS = "bc:payment_terms"
 
 
 class Cache:
@@ -84,11 +89,33 @@ class Cache:
             "INSERT OR IGNORE INTO country (code) VALUES (?)", [(code(one),) for one in countries]
         )
 
+    def keep_payment_terms(self, terms: Mapping[str, str]) -> None:
+        """Replace the payment terms, ids by code."""
+        self._conn.execute(
+            "INSERT INTO meta (key, value) VALUES (?, ?) "
+            "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (_TERMS, wire.dumps({code(name): one for name, one in terms.items()})),
+        )
+
+    def _payment_terms(self) -> dict[str, str]:
+        row = self._conn.execute("SELECT value FROM meta WHERE key = ?", (_TERMS,)).fetchone()
+        return dict(wire.parse_object(row[0])) if row else {}
+
     def catalog(
-        self, numbers: Iterable[str], gtins: Iterable[str], keys: Iterable[tuple[str, str]]
+        self,
+        numbers: Iterable[str],
+        gtins: Iterable[str],
+        keys: Iterable[tuple[str, str]],
+        priced: Container[str] = (),
     ) -> Catalog:
-        """Return what the cache knows of some item numbers, barcodes and customer keys."""
+        """Return what the cache knows of some item numbers, barcodes and customer keys.
+
+        The prices of the items in `priced` come along, which costs some time each.
+        """
         items = {n: found for n in set(numbers) if (found := self._item("number", n))}
+        items |= {
+            n: replace(one, unit_price=self._price(n)) for n, one in items.items() if n in priced
+        }
         by_gtin = {g: found for g in set(gtins) if g and (found := self._item("gtin", g))}
         variants = {}
         for number in items:
@@ -103,7 +130,27 @@ class Cache:
             customers={key: self._customers(*key) for key in set(keys)},
             locations=dict(self._conn.execute("SELECT code, id FROM location").fetchall()),
             countries=frozenset(row[0] for row in self._conn.execute("SELECT code FROM country")),
+            payment_terms=self._payment_terms(),
         )
+
+    def _price(self, number: str) -> Decimal:
+        bodies = self.item_bodies([number])
+        return parse_amount(bodies[0].get("price") or 0) if bodies else ZERO
+
+    def numbers_like(self, text: str) -> list[str]:
+        """Return some item numbers among which a misspelt one may be found, the likeliest first."""
+        rows = self._conn.execute(
+            "SELECT number FROM item WHERE abs(length(number) - ?1) <= 4 "
+            "ORDER BY substr(number, 1, 2) = substr(?2, 1, 2) DESC, "
+            "substr(number, 1, 1) = substr(?2, 1, 1) DESC, number LIMIT ?3",
+            (len(text), code(text), _LIKE),
+        )
+        return [row[0] for row in rows]
+
+    def has_customer(self, number: str) -> bool:
+        """Tell whether a customer of this number is known."""
+        row = self._conn.execute("SELECT 1 FROM customer WHERE number = ?", (code(number),))
+        return row.fetchone() is not None
 
     def _item(self, column: str, value: str) -> CatalogItem | None:
         row = self._conn.execute(

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bcss.errors import FixConfig, StateBroken
+from bcss.errors import Exit, FixConfig, StateBroken
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,6 +28,7 @@ else:
 __all__ = [
     "Connection",
     "Error",
+    "StateBusy",
     "is_fixed",
     "journal_mode",
     "open_file",
@@ -39,6 +40,12 @@ __all__ = [
 BUSY_MS: Final = 15_000
 _PAGE_SIZE = 8192  # a 2 KB row wastes half of a 4 KB page (stack.md §5.2)
 _NETWORK = ("9p", "afs", "ceph", "cifs", "fuse.", "gluster", "gpfs", "lustre", "ncp", "nfs", "smb")
+
+
+class StateBusy(StateBroken):
+    """Somebody else has locked the file for longer than we wait; the next run goes on."""
+
+    exit_code = Exit.TEMPORARY
 
 
 def is_fixed(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> bool:
@@ -117,8 +124,11 @@ def trouble(error: Error, path: Path | None = None) -> StateBroken:
     place = f"{path}: " if path else ""
     lowered = text.lower()
     if "locked" in lowered or "busy" in lowered:
-        hint = "Another process has held this file for more than 15 s; see who does and try again."
-    elif "full" in lowered:
+        return StateBusy(
+            f"{place}the state cannot be used: {text}.",
+            hint="Another process has held this file for more than 15 s; the next run goes on.",
+        )
+    if "full" in lowered:
         hint = "Free some space on this disk; nothing is sent while nothing can be recorded."
     elif "malformed" in lowered or "not a database" in lowered:
         hint = "Restore the file from a backup, or build it again with `bcss rebuild`."

@@ -137,6 +137,22 @@ class Trail:
             if bad:
                 return Broken(expected, bad)
             expected, parent = expected + 1, bytes(row[-1])
+        return self._cut(expected)
+
+    def _cut(self, expected: int) -> "Broken | None":
+        """Compare with the head that each run noted when it ended: a cut tail shows there."""
+        rows = self._conn.execute(
+            "SELECT json_extract(summary, '$.audit.seq'), json_extract(summary, '$.audit.head') "
+            "FROM run WHERE ended_at IS NOT NULL ORDER BY run_id"
+        )
+        for seq, head in rows.fetchall():
+            if not seq:
+                continue
+            if seq >= expected:
+                return Broken(expected, "the end of the trail was cut off")
+            found = self._conn.execute("SELECT hash FROM audit WHERE seq = ?", (seq,)).fetchone()
+            if bytes(found[0]).hex() != head:
+                return Broken(seq, "the trail was written anew")
         return None
 
     def _rows(self) -> Iterator[tuple[Any, ...]]:

@@ -116,15 +116,21 @@ class UnitBook:
         found = self._where("document_id = ?1 OR invoice_id = ?1", document_id)
         return found[0] if found else None
 
-    def control(self, kinds: Iterable[DocumentKind], states: Iterable[State]) -> Unit | None:
-        """Return the unit of ours last confirmed present in an entity set (design §4.4.2)."""
+    def control(
+        self, kinds: Iterable[DocumentKind], states: Iterable[State], *, unposted: bool = False
+    ) -> Unit | None:
+        """Return the unit of ours last confirmed present in an entity set (design §4.4.2).
+
+        `unposted` leaves out the documents that a person has posted since.
+        """
         kind_names, state_names = [str(one) for one in kinds], [str(one) for one in states]
         found = self._where(
             f"kind IN ({','.join('?' * len(kind_names))}) "
             f"AND state IN ({','.join('?' * len(state_names))}) AND document_id <> '' "
-            "AND held = '' ORDER BY updated_at DESC LIMIT 1",
+            "AND held = '' AND (document_number = '' OR ?) ORDER BY updated_at DESC LIMIT 1",
             *kind_names,
             *state_names,
+            not unposted,
         )
         return found[0] if found else None
 

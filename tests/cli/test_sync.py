@@ -3,6 +3,10 @@
 import fcntl
 import json
 import os
+import select
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.rig import Shop, process
+from tests.cli.rig import BCSS, Shop, process
 
 RUN_MEMBERS = {"run", "created", "posted", "confirmed", "holds", "errors", "notes", "exit_code"}
 
@@ -119,7 +123,7 @@ def test_a_missing_configuration_says_how_to_begin(tmp_path: Path) -> None:
 
 def test_a_vendor_that_is_down_is_temporary(shop: Shop) -> None:
     shop.bcss("pull-orders")
-    shop.world.faults.add({"do": "reject", "vendor": "shipstation", "status": 503})
+    shop.world.faults.add({"do": "reject", "vendor": "shipstation", "times": 0})
     ended = shop.bcss("pull-orders", "--max-runtime", "1s")
     assert ended.code == 5
     assert "Traceback" not in ended.err
@@ -197,3 +201,59 @@ def test_old_holds_are_recalled_once_a_day(shop: Shop) -> None:
     store.close()
     assert "1 still held" in shop.bcss("sync", "all").err
     assert shop.bcss("sync", "all").err == ""
+
+
+def test_a_lost_database_is_noticed_and_built_again(shop: Shop) -> None:
+    shop.bcss("sync", "all")
+    for path in shop.database.parent.glob(f"{shop.database.name}*"):
+        path.unlink()
+    refused = shop.bcss("sync", "all")
+    assert refused.code == 1
+    assert "is gone or empty" in refused.err
+    assert "bcss rebuild --since" in refused.err
+    rebuilt = shop.bcss("rebuild", "--since", "2020-01-01")
+    assert rebuilt.code == 3
+    assert "9 documents adopted" in rebuilt.err
+    again = shop.bcss("sync", "all", "--json").json
+    assert (again["created"], again["posted"]) == (0, 0)
+    assert len(shop.invoices()) == 9
+
+
+def test_hints_that_nobody_gave_are_no_work(shop: Shop) -> None:
+    ended = shop.bcss("sync", "hints")
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+    assert shop.calls() == 0
+
+
+def test_an_interrupted_run_ends_with_130_and_leaves_the_lock(shop: Shop) -> None:
+    shop.world.faults.add({"do": "delay", "vendor": "shipstation", "seconds": 2, "times": 0})
+    arguments = [*BCSS, "sync", "all", "--config", str(shop.config)]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as child:
+        until = time.monotonic() + 20
+        while not shop.calls("shipstation") and time.monotonic() < until:
+            select.select([], [], [], 0.02)
+            if shop.world.in_flight["shipstation"]:
+                break
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(20) == 130
+        assert child.stderr is not None
+        assert child.stderr.read() == "bcss: interrupted; the next run goes on.\n"
+    shop.world.faults.clear()
+    assert shop.bcss("sync", "all", "--json").json["posted"] == 9
+
+
+def test_the_listener_ends_with_0_when_it_is_told_to(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BCSS_TEST_HOOK", "hook-token-for-tests-0123456789")
+    hooks = (
+        "webhooks:\n  listen: 127.0.0.1:0\n  public_url: https://hooks.example.test/bcss\n"
+        '  token: "env:BCSS_TEST_HOOK"\n'
+    )
+    shop.configure(text=shop.config.read_text() + hooks)
+    arguments = [*BCSS, "serve-webhooks", "--no-worker", "--config", str(shop.config)]
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        assert "shop: listening on 127.0.0.1:" in child.stderr.readline()
+        child.terminate()
+        assert child.wait(20) == 0

@@ -195,8 +195,8 @@ CASES = [
     ("GIFT-24: ITEM-24", "GIFT-24: [ITEM-24]",
      "orders.skus.GIFT-24: expected an item number, {item: NUMBER} or {kit: [...]}, got a list"),
     ("{item: TEE, variant: RED}", "{item: TEE, color: RED}",
-     "orders.skus.TEE-RED.color: unknown key; known here: item, variant, unit, from, until, kit, "
-     "price"),
+     ("orders.skus.TEE-RED.color: unknown key; known here: item, variant, unit, from, until, kit, "
+     "price")),
     ('shipping: {account: "40500"}', "shipping: {acct: 1}",
      "orders.stores.80001.shipping: expected {account: NUMBER} or {item: NUMBER}, got a section"),
     ("customer: {number: WEB}", "customer: WEB",

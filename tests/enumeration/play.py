@@ -49,15 +49,8 @@ class Play:
 
     def run(self, die_at: int = 0) -> bool:
         """Run once, dying at a point; return whether it died."""
-        self.points = Points(die_at)
-        before = self.points.before
-
-        def arrived(vendor: str, request: Any) -> None:
-            self.conduct.arrived(vendor, request)
-            before(vendor, request)
-
+        self.points = Points(die_at, arrived=self.conduct.arrived)
         with self.points.around(self.rig):
-            self.rig.before = arrived
             try:
                 self.rig.run()
             except Killed:

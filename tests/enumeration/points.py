@@ -1,6 +1,6 @@
 """Every place where a process may die: around each call, and around each commit of the store."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,18 +20,25 @@ class Killed(BaseException):
 class Points:
     """Count the points of a run, and die at the n-th; never when it is 0.
 
-    A read has no effect, so dying before it and after it are one point.
+    A read has no effect, so dying before it and after it are one point. `arrived` sees each call
+    before its effect, `notice` each point that the process survives.
     """
 
     die_at: int = 0
     names: list[str] = field(default_factory=list)
+    arrived: Callable[[str, Request], None] | None = None
+    notice: Callable[[int, str], None] | None = None
 
     def reach(self, name: str) -> None:
         self.names.append(name)
         if len(self.names) == self.die_at:
             raise Killed(name)
+        if self.notice:
+            self.notice(len(self.names), name)
 
     def before(self, vendor: str, request: Request) -> None:
+        if self.arrived:
+            self.arrived(vendor, request)
         if request.method != "GET":
             self.reach(f"before {vendor} {request.method} {request.path[-40:]}")
 
@@ -47,9 +54,11 @@ class Points:
 
     @contextmanager
     def around(self, rig: Rig) -> Iterator[None]:
+        """Stand around everything that one run of this rig does."""
+        outer = rig.before, rig.after
         rig.before, rig.after = self.before, self.after
         try:
             with patch.object(db, "write_tx", self.transaction):
                 yield
         finally:
-            rig.before = rig.after = None
+            rig.before, rig.after = outer

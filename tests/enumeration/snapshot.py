@@ -17,7 +17,7 @@ _LOCKS: dict[type, Any] = {
     type(threading.Lock()): threading.Lock,
     type(threading.RLock()): threading.RLock,
 }
-for _kind, _make in _LOCKS.items():
+for _kind in _LOCKS:
     copyreg.pickle(_kind, lambda lock: (_LOCKS[type(lock)], ()))
 
 
@@ -44,19 +44,14 @@ class Snapshot:
     def take(cls, world: World, folder: Path) -> "Snapshot":
         body = io.BytesIO()
         _Pickler(body, pickle.HIGHEST_PROTOCOL).dump(world)
-        files = {
-            str(path.relative_to(folder)): path.read_bytes()
-            for path in folder.rglob("*")
-            if path.is_file() and path.suffix != ".lock"
-        }
+        files = {str(path.relative_to(folder)): path.read_bytes() for path in _files(folder)}
         return cls(body.getvalue(), files)
 
     def restore(self, folder: Path) -> World:
         """Put the files back into their folder, removing newer ones, and return the world."""
-        for path in folder.rglob("*"):
-            if path.is_file() and path.suffix != ".lock":
-                if str(path.relative_to(folder)) not in self.files:
-                    path.unlink()
+        for path in _files(folder):
+            if str(path.relative_to(folder)) not in self.files:
+                path.unlink()
         for name, body in self.files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +59,11 @@ class Snapshot:
         world = _Unpickler(io.BytesIO(self.world)).load()
         assert isinstance(world, World)
         return world
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a connection; locks are kept, since they are never deleted."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
 _BY_CHANCE = {"payload": ("salt",), "audit": ("before_commit", "after_commit", "hash")}

@@ -426,7 +426,7 @@ def test_a_refused_helper_order_is_held_and_tried_again(rig_of: RigOf) -> None:
     second = rig.run(PUSH)
     third = rig.run(PUSH)
 
-    assert [hold.why for hold in first.new_holds] == ["unreadable_record"]
+    assert [hold.why for hold in first.new_holds] == ["refused_by_shipstation"]
     assert "must be active" in first.new_holds[0].message
     assert (second.exit_code, second.new_holds) == (Exit.DONE, ())
     assert third.exit_code is Exit.DONE

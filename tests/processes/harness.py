@@ -92,8 +92,10 @@ class Host:
     def database(self) -> Path:
         return self.folder / "state" / "bcss.db"
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        """Start a process; it ends with the test at the latest."""
+    def start(
+        self, *command: str, before: Callable[[], None] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start a process, in which `before` is done first; it ends with the test at the latest."""
         process = subprocess.Popen(
             command,
             env=dict(self.environment),
@@ -101,12 +103,15 @@ class Host:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=before,  # noqa: PLW1509 - limits must be set in the child
         )
         self.running.append(process)
         return process
 
-    def bcss(self, *command: str) -> subprocess.Popen[str]:
-        return self.start(str(BCSS), *command, "--config", str(self.config))
+    def bcss(
+        self, *command: str, before: Callable[[], None] | None = None
+    ) -> subprocess.Popen[str]:
+        return self.start(str(BCSS), *command, "--config", str(self.config), before=before)
 
     def worker(self) -> subprocess.Popen[str]:
         """Start what works beside cron: it books without the run lock."""
@@ -144,7 +149,9 @@ def host(folder: Path, count: int, *, seed: int = 1, settle: str = "0s") -> Host
         name: os.environ[name]
         for name in ("BCSS_TEST_BC", "BCSS_TEST_KEY", "BCSS_TEST_SECRET", "PATH")
     }
-    made = Host(folder, world, {**home, "HOME": str(folder), "PYTHONPATH": str(Path.cwd())})
+    # A process that is killed or has no room must not leave half a compiled module behind.
+    own = {"HOME": str(folder), "PYTHONPATH": str(Path.cwd()), "PYTHONDONTWRITEBYTECODE": "1"}
+    made = Host(folder, world, {**home, **own})
     _wrap(made)
     urls = world.serve()
     made.config.write_text(

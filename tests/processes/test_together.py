@@ -64,7 +64,12 @@ def test_of_two_cron_runs_in_the_same_second_one_ends_with_6(
 
     made.meddle = hold
     both = [made.bcss("sync", "all"), made.bcss("sync", "all")]
-    watchers = [threading.Thread(target=lambda p=p: (p.wait(), one_has_ended.set())) for p in both]
+
+    def watch(process: subprocess.Popen[str]) -> None:
+        process.wait(LONGEST)
+        one_has_ended.set()
+
+    watchers = [threading.Thread(target=watch, args=(process,)) for process in both]
     for watcher in watchers:
         watcher.start()
     ended = [made.wait(process) for process in both]

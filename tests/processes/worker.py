@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bcss import app, locks
 from bcss.config.load import load
-from bcss.errors import BcssError, Exit, worst
+from bcss.errors import BcssError, worst
 from bcss.flows.orders import pull_orders
 from bcss.flows.shipments import pull_shipments
 
@@ -23,9 +23,8 @@ def main(config: str) -> int:
             except BcssError as error:
                 errors.append(error)
         summary = app.finish(conn)
-    for error in errors:
-        sys.stderr.write(f"{error}\n")
-    return int(worst([summary.exit_code, *(error.exit_code for error in errors)]) or Exit.DONE)
+    sys.stderr.writelines(f"{one}\n" for one in errors)
+    return int(worst([summary.exit_code, *(one.exit_code for one in errors)]))
 
 
 if __name__ == "__main__":

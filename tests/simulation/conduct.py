@@ -76,9 +76,12 @@ class Conduct:
                 self._break(f"I8 {name}: no evidence")
         elif not any(_same(request, one, digest) for one in pending):
             self._break(f"I7 {name}: no committed intent for this body")
-        elif request.method == "DELETE" and not conn.execute(
-            "SELECT 1 FROM audit WHERE kind = 'intent' AND target = ? LIMIT 1", (document,)
-        ).fetchone():
+        elif (
+            request.method == "DELETE"
+            and not conn.execute(
+                "SELECT 1 FROM audit WHERE kind = 'intent' AND target = ? LIMIT 1", (document,)
+            ).fetchone()
+        ):
             self._break(f"I7 {name}: no intent names this document")
 
     def _break(self, text: str) -> None:
@@ -110,7 +113,7 @@ def audit_problems(database: Path) -> list[str]:
     """I16: walk the chain as the trail's description has it, and count outcomes."""
     conn = _open(database)
     try:
-        rows = conn.execute(f"SELECT {_COLUMNS} FROM audit ORDER BY seq").fetchall()
+        rows = conn.execute(f"SELECT {_COLUMNS} FROM audit ORDER BY seq").fetchall()  # noqa: S608
         intents = conn.execute("SELECT count(*) FROM intent").fetchone()[0]
         noted = sum(row[4] == "intent" for row in rows)
         runs = conn.execute("SELECT count(*) FROM run WHERE exit_code NOT IN (0,3,4,5)").fetchone()

@@ -1,7 +1,7 @@
-"""One seed, one history: faults, deaths, shoppers and clerks at random, then quiet, then judgement.
+"""One seed, one history: faults, deaths, two processes, shoppers and clerks, then quiet and judgement.
 
 Everything random comes from the seed; the clock is the sandbox's. What bcss must keep whatever
-happens is judged by `tests.checker`, which shares no code with it.
+happens is judged by `tests.checker` and `tests.simulation.conduct`, which share no code with it.
 """
 
 import random
@@ -10,22 +10,29 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
-from bcss.errors import BcssError
-from bcss.sandbox.kit import Request
+from bcss.app import Summary
+from bcss.config.schema import DocumentKind
+from bcss.errors import BcssError, LockHeld, StateBroken
 from bcss.sandbox.world import World
 from tests.checker import problems
+from tests.conftest import SECRETS
+from tests.enumeration.points import Killed, Points
 from tests.rig import Rig, config_for, world_of
+from tests.simulation import events
+from tests.simulation.conduct import Conduct, audit_problems, secret_problems
+from tests.simulation.process import Interruption, Process
+from tests.simulation.weather import storm
 
 START = date(2026, 3, 1)
-WRITES = ("POST", "PATCH", "DELETE")
+EXITS = {0, 3, 4, 5}
 _GAPS = (1, 20, 61, 310, 700, 1500, 7200)
-_LATE = (1, 59, 300, 900, 1140, 1500)
-
-
-class Killed(BaseException):
-    """The process dies here."""
+_PAUSES = (30, 600, 2400)  # the last is longer than the settle horizon
+_KINDS = (
+    DocumentKind.DRAFT_INVOICE,
+    DocumentKind.SALES_ORDER,
+    DocumentKind.SHIP_AND_INVOICE,
+)
 
 
 @dataclass(slots=True)
@@ -42,224 +49,186 @@ class History:
         self.counts[kind] += 1
         self.steps.append(f"{kind}: {text}")
 
+    def totals(self) -> Counter[str]:
+        """Return the counts in the words of the summary."""
+        names = {"kill": "kills", "loss": "databases lost", "rebuild": "rebuilds"}
+        names |= {"beside": "second processes", "clerk": "acts of a clerk", "shop": "shop events"}
+        names |= {"run": "runs", "pause": "pauses", "clock": "wrong clocks"}
+        shown = {name: n for name, n in self.counts.items() if name.startswith("fault ")}
+        return Counter(shown | {names[k]: n for k, n in self.counts.items() if k in names})
+
     def story(self) -> str:
         command = f"python -m tests.simulation {self.seed}"
         return "\n".join([f"repeat with: {command}", *self.steps, *self.broken])
 
 
-def simulate(seed: int, folder: Path, *, people: bool = True) -> History:
+@dataclass(slots=True)
+class Play:
+    """Everything one seed plays with."""
+
+    rng: random.Random
+    rig: Rig
+    history: History
+    conduct: Conduct
+    kind: DocumentKind
+    copies: list[bytes] = field(default_factory=list)
+
+    @property
+    def world(self) -> World:
+        return self.rig.world
+
+    def event(self, *, clerk: bool) -> None:
+        """Let a shopper or a clerk do something now."""
+        text = (events.clerk if clerk else events.shop)(self.rng, self.world)
+        if not text:
+            return
+        self.history.note("clerk" if clerk else "shop", text)
+        if text.startswith(("post_by_person", "release")):
+            self.history.by_hand.add(text.split()[-1])
+
+
+def simulate(seed: int, folder: Path) -> History:
     """Play one seed and return its history; `broken` is empty when every promise was kept."""
     rng = random.Random(seed)
     history = History(seed)
-    world, _ = world_of(rng.randint(3, 9), seed=rng.randint(1, 10_000), later=rng.choice((0.1, 3)))
+    world, _ = world_of(rng.randint(2, 5), seed=rng.randint(1, 10_000), later=rng.choice((0.1, 3)))
+    kind = rng.choice(_KINDS) if rng.random() < 0.3 else DocumentKind.POSTED_INVOICE
     settle = timedelta(minutes=rng.choice((0, 20)))
-    rig = Rig(world, config_for(folder, start=START, settle=settle), folder)
-    for _ in range(rng.randint(2, 5)):
-        _events(rng, world, history, people=people)
-        _faults(rng, world, history)
-        _run(rng, rig, history)
-        world.clock.advance(rng.choice(_GAPS))
-    _quiet(rig, history)
+    config = config_for(folder, start=START, settle=settle, document=kind)
+    history.steps.append(f"{kind}, settle {settle}")
+    play = Play(rng, Rig(world, config, folder), history, Conduct(config.state.path), kind)
+    if rng.random() < 0.2:
+        world.shipstation.load({"switches": {"late": rng.choice((5, 45))}})
+    for _ in range(rng.randint(2, 4)):
+        _act(play)
+    _quiet(play)
     return history
 
 
-def _quiet(rig: Rig, history: History) -> None:
-    """Let everything land, run until nothing moves, and judge."""
-    rig.world.faults.clear()
-    rig.before = rig.after = None
-    for _ in range(4):
-        rig.world.clock.advance(21 * 3600)
-        rig.world.settle()
-        summary = rig.run()
-        history.broken += [f"after the storm: {error}" for error in summary.errors]
-    history.broken += problems(rig.world, rig.config.state.path, by_hand=history.by_hand)
+def _act(play: Play) -> None:
+    """One stretch: something happens, a storm gathers, a process runs, time passes."""
+    for _ in range(play.rng.choice((0, 1, 1, 2, 3))):
+        play.event(clerk=play.rng.random() < 0.1)
+        play.world.clock.advance(play.rng.choice((1, 5, 90)))
+    play.world.faults.clear()
+    for rule in storm(play.rng):
+        play.history.note("fault", str(rule))
+        play.history.counts[f"fault {rule['do']}"] += 1
+        play.world.faults.add(rule)
+    _process(play)
+    play.world.clock.advance(play.rng.choice(_GAPS))
+    if play.rng.random() < 0.08:
+        _lose_database(play)
 
 
-def _run(rng: random.Random, rig: Rig, history: History) -> None:
-    kill = rng.random() < 0.35
-    _Dice(rng.randint(1, 60) if kill else 0, rng.choice(("before", "after"))).install(rig)
-    try:
-        summary = rig.run()
-    except Killed:
-        history.note("kill", "the process died")
-    except BcssError as error:
-        history.note("error", str(error)[:160])
+def _process(play: Play) -> None:
+    rng = play.rng
+    process = Process(play.rig, play.conduct)
+    if rng.random() < 0.35:
+        process.points.die_at = rng.randint(1, 130)
+    if rng.random() < 0.5:
+        process.interruption = Interruption(rng.randint(1, 120), lambda: _interrupt(play))
+    if rng.random() < 0.1:
+        process.skew = rng.choice((-7200.0, -40.0, 40.0, 7200.0))
+        play.history.note("clock", f"the host's clock is off by {process.skew} s")
+    _run(play, process.worker if rng.random() < 0.15 else process.cron, "first")
+
+
+def _interrupt(play: Play) -> None:
+    """Let something happen while a process stands still between two of its steps."""
+    rng = play.rng
+    dice = rng.random()
+    if dice < 0.35:
+        for _ in range(rng.randint(1, 2)):
+            play.event(clerk=False)
+    elif dice < 0.6:
+        play.event(clerk=True)
+    elif dice < 0.7:
+        play.world.clock.advance(rng.choice(_PAUSES))
+        play.world.settle()
+        play.history.note("pause", "a process was stopped for a while")
     else:
-        history.note("run", f"exit {int(summary.exit_code)}, posted {summary.report.posted}")
-    rig.before = rig.after = None
+        _beside(play)
 
 
-class _Dice:
-    """Die at the n-th call of any kind, before or after its effect; never when n is 0."""
-
-    def __init__(self, at: int, when: str) -> None:
-        self.at = at
-        self.when = when
-        self.seen = 0
-
-    def install(self, rig: Rig) -> None:
-        rig.before = self._before
-        rig.after = self._after
-
-    def _before(self, _vendor: str, _request: Request) -> None:
-        self.seen += 1
-        self._die("before")
-
-    def _after(self, _vendor: str, _request: Request) -> None:
-        self._die("after")
-
-    def _die(self, when: str) -> None:
-        if self.seen == self.at and self.when == when:
-            raise Killed
+def _beside(play: Play) -> None:
+    """Run a second process to its end, or to its death, while the first stands still."""
+    rng = play.rng
+    other = Process(play.rig, play.conduct)
+    if rng.random() < 0.3:
+        other.points.die_at = rng.randint(1, 130)
+    if rng.random() < 0.4:
+        play.world.clock.advance(rng.choice(_PAUSES))
+        play.world.settle()
+    play.history.note("beside", "a second process runs")
+    _run(play, other.worker if rng.random() < 0.8 else other.cron, "second")
 
 
-def _faults(rng: random.Random, world: World, history: History) -> None:
-    world.faults.clear()
-    for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
-        rule = _rule(rng)
-        history.note("fault", str(rule))
-        world.faults.add(rule)
-
-
-def _rule(rng: random.Random) -> dict[str, Any]:
-    vendor = rng.choice(("bc", "bc", "bc", "shipstation"))
-    rule: dict[str, Any] = {"vendor": vendor, "nth": rng.randint(1, 6)}
-    if vendor == "bc":
-        rule["method"] = rng.choice(("POST", "POST", "PATCH", "GET", "DELETE"))
-        if rule["method"] == "POST" and rng.random() < 0.5:
-            rule["path"] = "Microsoft.NAV"
-    writes = rule.get("method", "GET") in WRITES
-    do = rng.choice(
-        ("drop", "late", "error_after", "truncate", "html", "reject", "throttle")
-        if writes
-        else ("drop", "error_after", "truncate", "html", "reject", "throttle", "lag")
-    )
-    rule["do"] = do
-    if do == "late":
-        rule["after"] = rng.choice(_LATE)
-    if do in ("reject", "error_after"):
-        rule["status"] = rng.choice((500, 502, 503, 504, 408, 400 if do == "error_after" else 503))
-    if do == "throttle":
-        rule["retry_after"] = rng.choice((1, 7, 30))
-    if do == "lag":
-        return {"vendor": "bc", "do": "lag", "seconds": rng.choice((5, 60, 600))}
-    return rule
-
-
-def _events(rng: random.Random, world: World, history: History, *, people: bool) -> None:
-    for _ in range(rng.choice((0, 1, 1, 2, 3))):
-        event = rng.choice(_SHOP + (_CLERK if people and rng.random() < 0.3 else ()))
-        text = event(rng, world)
-        if text:
-            history.note("event", text)
-            if text.startswith(("post_by_person", "release")):
-                history.by_hand.add(text.split()[-1])
-        world.clock.advance(rng.choice((1, 5, 90)))
-
-
-def _orders(world: World, *statuses: str) -> list[dict[str, Any]]:
-    rows = world.shipstation.state()["orders"]
-    return [
-        row
-        for row in rows
-        if row["orderStatus"] in statuses and row["advancedOptions"]["storeId"] == 80001
-    ]
-
-
-def _act(world: World, action: dict[str, Any]) -> str:
+def _run(play: Play, run: Callable[[], Summary], which: str) -> None:
+    history = play.history
     try:
-        world.shipstation.run(action)
-    except ValueError:
-        return ""
-    return str(action)
+        summary = run()
+    except Killed as death:
+        history.note("kill", f"the {which} process died {death}")
+    except LockHeld as error:
+        history.note("locked", f"{which}: {error}"[:120])
+    except BcssError as error:
+        history.note("error", f"{which}: {error}"[:160])
+        if isinstance(error, StateBroken):
+            _rebuild(play)
+    else:
+        if int(summary.exit_code) not in EXITS:
+            history.broken.append(f"I17 exit {int(summary.exit_code)}: {summary.errors}")
+        history.note(
+            "run",
+            f"{which}: exit {int(summary.exit_code)}, created {summary.report.created}, "
+            f"posted {summary.report.posted}, {[str(one)[:90] for one in summary.errors]}",
+        )
 
 
-def _ship(rng: random.Random, world: World) -> str:
-    rows = _orders(world, "awaiting_shipment")
-    if not rows:
-        return ""
-    carrier = rng.choice((("ups_walleted", "ups_ground"), ("fedex", "fedex_ground")))
-    return _act(
-        world,
-        {
-            "action": "label",
-            "orderId": rng.choice(rows)["orderId"],
-            "carrierCode": carrier[0],
-            "serviceCode": carrier[1],
-        },
-    )
+def _lose_database(play: Play) -> None:
+    """Delete or empty the database, or put an old copy in its place."""
+    database = play.rig.config.state.path
+    how = play.rng.choice(("deleted", "emptied", "restored"))
+    play.history.note("loss", f"the database was {how}")
+    body = database.read_bytes()
+    for suffix in ("-wal", "-shm"):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
+    if how == "deleted":
+        database.unlink()
+    else:
+        database.write_bytes(play.copies[0] if how == "restored" and play.copies else b"")
+    play.copies.append(body)
 
 
-def _mark(rng: random.Random, world: World) -> str:
-    rows = _orders(world, "awaiting_shipment")
-    if not rows:
-        return ""
-    order_id = rng.choice(rows)["orderId"]
-    return _act(world, {"action": "markasshipped", "orderId": order_id, "carrierCode": "UPS"})
+def _rebuild(play: Play) -> None:
+    """Rebuild as the refusal says; now and then the rebuild dies too."""
+    play.history.note("rebuild", "the refused run is answered by a rebuild")
+    process = Process(play.rig, play.conduct)
+    if play.rng.random() < 0.2:
+        process.points.die_at = play.rng.randint(1, 60)
+    _run(play, process.rebuild, "rebuild")
 
 
-def _void(rng: random.Random, world: World) -> str:
-    rows = [row for row in world.shipstation.state()["shipments"] if not row["voided"]]
-    if not rows:
-        return ""
-    return _act(world, {"action": "void", "shipmentId": rng.choice(rows)["shipmentId"]})
-
-
-def _edit(rng: random.Random, world: World) -> str:
-    rows = [row for row in _orders(world, "awaiting_shipment") if row["items"]]
-    if not rows:
-        return ""
-    row = rng.choice(rows)
-    items = [{**item, "quantity": rng.randint(1, 9)} for item in row["items"]]
-    changes = {"items": items}
-    return _act(world, {"action": "edit", "orderId": row["orderId"], "changes": changes})
-
-
-def _touch(rng: random.Random, world: World) -> str:
-    rows = _orders(world, "awaiting_shipment", "shipped")
-    return _act(world, {"action": "touch", "orderId": rng.choice(rows)["orderId"]}) if rows else ""
-
-
-def _cancel(rng: random.Random, world: World) -> str:
-    rows = _orders(world, "awaiting_shipment")
-    return _act(world, {"action": "cancel", "orderId": rng.choice(rows)["orderId"]}) if rows else ""
-
-
-def _split(rng: random.Random, world: World) -> str:
-    rows = [row for row in _orders(world, "awaiting_shipment") if len(row["items"]) > 1]
-    if not rows:
-        return ""
-    row = rng.choice(rows)
-    items = [row["items"][0]["orderItemId"]]
-    return _act(world, {"action": "split", "orderId": row["orderId"], "items": items})
-
-
-def _drafts(world: World) -> list[dict[str, Any]]:
-    return [row for row in world.bc.state()["salesInvoices"] if not row["posted"]]
-
-
-def _by_person(action: str) -> Callable[[random.Random, World], str]:
-    def act(rng: random.Random, world: World) -> str:
-        rows = _drafts(world)
-        if not rows:
-            return ""
-        row = rng.choice(rows)
-        given: dict[str, Any] = {"action": action, "id": row["id"]}
-        if action == "edit_by_person":
-            given["changes"] = {"shipToName": "Somebody Else"}
+def _quiet(play: Play) -> None:
+    """Let everything land, run until nothing moves, and judge."""
+    world, history = play.world, play.history
+    world.faults.clear()
+    play.rng = random.Random(0)
+    for n in range(4):
+        world.clock.advance(21 * 3600)
+        world.settle()
+        before = play.conduct.writes
+        process = Process(play.rig, play.conduct, Points())
         try:
-            world.bc.run(given)
-        except ValueError:
-            return ""
-        return f"{action} {row['customerPurchaseOrderReference']}"
-
-    return act
-
-
-_SHOP = (_ship, _ship, _ship, _mark, _void, _edit, _touch, _cancel, _split)
-_CLERK = (
-    _by_person("post_by_person"),
-    _by_person("edit_by_person"),
-    _by_person("delete_by_person"),
-    _by_person("release"),
-)
+            summary = process.cron()
+        except StateBroken:
+            summary = process.rebuild()
+        history.broken += [f"after the storm: {error}" for error in summary.errors]
+        if n == 3 and play.conduct.writes > before:
+            history.broken.append("I14 a run after all was done wrote something")
+    database = play.rig.config.state.path
+    history.broken += play.conduct.broken
+    history.broken += problems(world, database, by_hand=history.by_hand, kind=str(play.kind))
+    history.broken += audit_problems(database)
+    history.broken += secret_problems(play.rig.folder, world, SECRETS.values())

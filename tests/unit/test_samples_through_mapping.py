@@ -20,9 +20,9 @@ from bcss.config.schema import Agent, Items, Orders
 from bcss.holds import Verdict
 from bcss.mapping.amounts import lines_total
 from bcss.mapping.catalog import Catalog, CatalogItem
-from bcss.mapping.document import Rules
 from bcss.mapping.families import Evidence, Family
 from bcss.mapping.readiness import Moment, assess
+from bcss.mapping.rules import Rules
 from bcss.shipstation.records import Order, read_fulfillment, read_order, read_shipment
 from bcss.units import Draft, Unit
 from tests.rig import store_rule

@@ -242,6 +242,22 @@ def test_a_worker_that_dies_is_started_again(
     assert len(lives.read_text()) == count
 
 
+def test_a_worker_is_ended_kindly(tmp_path: Path) -> None:
+    ready, ended = tmp_path / "ready", tmp_path / "ended"
+    code = (
+        "import signal, sys\n"
+        f"signal.signal(signal.SIGTERM, lambda *_: (open({str(ended)!r}, 'w'), sys.exit(0)))\n"
+        f"open({str(ready)!r}, 'w')\n"
+        "signal.pause()"
+    )
+    keeper = Keeper([sys.executable, "-c", code], dict(os.environ), SystemClock())
+    keeper.start()
+    assert until(ready.exists)
+    keeper.stop()
+    assert ended.exists()
+    assert keeper.pid is None
+
+
 def test_a_program_that_cannot_be_started_is_said(capfd: pytest.CaptureFixture[str]) -> None:
     keeper = Keeper(["/no/such/program"], {}, SystemClock(), first=0.01)
     keeper.start()

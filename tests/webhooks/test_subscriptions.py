@@ -127,6 +127,7 @@ def test_what_vanishes_between_list_and_renewal_is_created_again(office: Office)
     assert office.renew() == Exit.DONE
     assert sorted(office.writes()) == ["PATCH", "PATCH", "PATCH", "POST"]
     assert set(office.subscriptions()) == THREE
+    assert [one[2] for one in office.trail()].count("lost") == 1
 
 
 def test_a_new_token_reaches_business_central(
@@ -152,6 +153,21 @@ def test_what_is_no_longer_configured_goes_and_others_stay(office: Office) -> No
     assert len(rows) == 2
     assert {row["clientState"] == "theirs" for row in rows} == {True, False}
     assert set(office.hours()) == {"items"}
+
+
+def test_of_two_for_the_same_entity_one_stays(office: Office) -> None:
+    """The same resource without its slash is another text, and so another subscription."""
+    office.renew()
+    row = office.subscriptions()["items"]
+    names = ("notificationUrl", "resource", "clientState")
+    double = {name: row[name].lstrip("/") for name in names}
+    with office.connection() as conn:
+        path = f"{conn.bc._site.api}/subscriptions"
+        conn.bc.session.send("POST", path, body=json.dumps(double).encode())
+    assert len(office.world.bc.state()["subscriptions"]) == 4
+    assert office.renew() == Exit.DONE
+    assert len(office.world.bc.state()["subscriptions"]) == 3
+    assert set(office.subscriptions()) == THREE
 
 
 def test_without_a_webhooks_section_there_is_nothing_to_do(office: Office) -> None:

@@ -14,6 +14,7 @@ from bcss import worker
 from bcss.errors import Exit
 from bcss.flows.hints import work_hints
 from bcss.locks import booking_lock, run_lock
+from bcss.sandbox.kit import Request
 from bcss.sandbox.world import World
 from bcss.store.budget import Budget, hash_key
 from bcss.store.hints import MAX_STARTS, Arrival, Hint, Hints, Kind, hints_path
@@ -196,6 +197,26 @@ def test_more_pointers_than_are_worth_fetching_are_one_poll(shop: Shop) -> None:
     assert not any("batchId" in query for _, query in shop.calls())
 
 
+def test_a_pointer_that_shipstation_refuses_means_poll_now(shop: Shop) -> None:
+    shop.hint(pointer(shop.ship("SO-1")))
+    shop.world.faults.add({"vendor": "shipstation", "do": "reject", "nth": 1, "status": 404})
+    assert shop.drain() == Exit.DONE
+    assert shop.posted() == ["SO-1"]
+
+
+def test_a_pointer_to_more_than_a_page_is_a_poll(shop: Shop) -> None:
+    orders = [{"orderNumber": f"SO-{n}", "orderKey": f"SO-{n}-KEY"} for n in range(501)]
+    lines = [{"sku": "ITEM-24", "name": "Gift set", "quantity": 1, "unitPrice": "10.00"}]
+    orders = [{**order, "items": lines} for order in orders]
+    ids = shop.act("import", orders=orders)["orderIds"]
+    for order_id in (ids[0], ids[-1]):
+        shop.act("label", orderId=order_id)
+    url = "https://ssapi.shipstation.com/orders?storeID=80001"
+    shop.hint({"resource_url": url, "resource_type": "ORDER_NOTIFY"})
+    assert shop.drain() == Exit.DONE
+    assert sorted(shop.posted()) == ["SO-0", "SO-500"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -334,6 +355,35 @@ def test_a_worker_that_is_told_to_stop_puts_its_hints_back(shop: Shop) -> None:
     assert len(shop.waiting()) == 1
     assert shop.drain() == Exit.DONE
     assert shop.posted() == ["SO-1"]
+
+
+def test_told_to_stop_while_at_work_it_ends_at_a_safe_point(shop: Shop) -> None:
+    shop.hint(pointer(shop.ship("SO-1")))
+    stop = worker._Stop(shop.around.clock)
+
+    def ask(vendor: str, request: Request) -> None:
+        if vendor == "shipstation" and request.path == "/fulfillments":
+            stop.ask()
+
+    shop.before = ask
+    worker._one_batch(shop.config, shop.around, stop)
+    shop.before = None
+    assert shop.posted() == []
+    assert len(shop.waiting()) == 1
+    assert shop.drain() == Exit.DONE
+    assert shop.posted() == ["SO-1"]
+
+
+def test_half_of_the_quota_is_left_to_cron(shop: Shop) -> None:
+    clock = shop.around.clock
+    pace = worker._Pace(clock, share=20)
+    pace.note(15)
+    assert pace.wait() == 0
+    clock.sleep(10)
+    pace.note(10)
+    assert pace.wait() == pytest.approx(50)
+    clock.sleep(50)
+    assert pace.wait() == 0
 
 
 def test_cron_at_work_does_not_stop_capture_and_booking_waits_for_its_lock(shop: Shop) -> None:

@@ -150,6 +150,7 @@ class Books:
     accounts: Table[Row] = field(default_factory=lambda: Table("number"))
     locations: Table[Row] = field(default_factory=lambda: Table("code"))
     countries: Table[Row] = field(default_factory=lambda: Table("code"))
+    payment_terms: Table[Row] = field(default_factory=lambda: Table("code"))
     units: Table[Row] = field(default_factory=lambda: Table("code"))
     currencies: Table[Row] = field(default_factory=lambda: Table("code"))
     tax_group_rows: Table[Row] = field(default_factory=lambda: Table("code"))

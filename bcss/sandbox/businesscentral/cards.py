@@ -167,6 +167,20 @@ addressFormat enum
 lastModifiedDateTime datetime r
 """,
 )
+PAYMENT_TERMS = entity_of(
+    "paymentTerms",
+    "paymentTerm",
+    """
+id guid r
+code code10
+displayName text100
+dueDateCalculation text32
+discountDateCalculation text32
+discountPercent decimal
+calculateDiscountOnCreditMemos bool
+lastModifiedDateTime datetime r
+""",
+)
 CURRENCIES = entity_of(
     "currencies",
     "currency",

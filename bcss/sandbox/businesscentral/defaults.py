@@ -46,6 +46,10 @@ DEFAULTS: dict[str, Any] = {
         {"code": "NL", "displayName": "Netherlands"},
         {"code": "US", "displayName": "USA"},
     ],
+    "payment_terms": [
+        {"code": "CARD", "displayName": "Paid by card", "dueDateCalculation": "0D"},
+        {"code": "30 DAYS", "displayName": "Net 30 days", "dueDateCalculation": "30D"},
+    ],
     "locations": [
         {"code": "EAST", "displayName": "East Warehouse", **_ADDRESS},
         {"code": "WEST", "displayName": "West Warehouse", **_ADDRESS},

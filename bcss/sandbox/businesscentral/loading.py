@@ -5,8 +5,8 @@ number or code:
 
 - `tenant`, `tenant_id`, `environments` (list), `credentials` ({client id: secret}),
   `company` ({id, name}), `system_version`, `local_currency`, `company_information`
-- `items`, `customers`, `accounts`, `locations`, `countries`, `currencies`: lists of objects with
-  the API's property names. Beside them items take `units` ({code: factor}), `sales_unit`,
+- `items`, `customers`, `accounts`, `locations`, `countries`, `currencies`, `payment_terms`: lists
+  of objects with the API's property names. Beside them items take `units` ({code: factor}), `sales_unit`,
   `gross_weight`, `net_weight`, `unit_volume`, `tariff_number`, `country_of_origin`,
   `sales_blocked` and `variants` ([{code, description}]); customers `tax_percent`,
   `prices_include_tax`, `location`, `bill_to`; accounts `tax_group`; currencies `decimals`.
@@ -34,6 +34,7 @@ from bcss.sandbox.businesscentral.cards import (
     ITEM_VARIANTS,
     ITEMS,
     LOCATIONS,
+    PAYMENT_TERMS,
     TAX_GROUPS,
     UNITS,
 )
@@ -131,6 +132,8 @@ def _load_tables(books: Books, data: Data) -> None:
         _put(books, books.countries, COUNTRIES, "code", given)
     for one in data.get("currencies", []):
         _put(books, books.currencies, CURRENCIES, "code", one)
+    for one in data.get("payment_terms", []):
+        _put(books, books.payment_terms, PAYMENT_TERMS, "code", one)
     for one in data.get("locations", []):
         _put(books, books.locations, LOCATIONS, "code", one)
     for one in data.get("accounts", []):

@@ -15,6 +15,7 @@ from bcss.sandbox.businesscentral.cards import (
     ITEM_VARIANTS,
     ITEMS,
     LOCATIONS,
+    PAYMENT_TERMS,
     TAX_GROUPS,
     UNITS,
 )
@@ -38,6 +39,7 @@ _TABLES: dict[str, tuple[Entity, str]] = {
     "accounts": (ACCOUNTS, "accounts"),
     "locations": (LOCATIONS, "locations"),
     "countriesregions": (COUNTRIES, "countries"),
+    "paymentterms": (PAYMENT_TERMS, "payment_terms"),
     "unitsofmeasure": (UNITS, "units"),
     "currencies": (CURRENCIES, "currencies"),
     "taxgroups": (TAX_GROUPS, "tax_group_rows"),

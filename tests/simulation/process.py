@@ -1,0 +1,83 @@
+"""One process of bcss on the shared folder: cron's or the worker's, stopped or killed anywhere."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from bcss import app
+from bcss.errors import BcssError
+from bcss.flows.orders import pull_orders
+from bcss.flows.shipments import pull_shipments
+from tests.enumeration.points import Points
+from tests.rig import PARTS, Rig, VirtualClock
+from tests.simulation.conduct import Conduct
+
+SINCE = datetime.fromisoformat("2026-03-01T05:00:00+00:00")
+
+
+class SkewedClock(VirtualClock):
+    """A host's clock that is wrong by some seconds; its monotonic one is not."""
+
+    def __init__(self, rig: Rig, skew: float) -> None:
+        super().__init__(rig.world)
+        self.skew = timedelta(seconds=skew)
+
+    def now(self) -> datetime:
+        return super().now() + self.skew
+
+
+@dataclass(slots=True)
+class Interruption:
+    """Something that happens while the process stands at its n-th point."""
+
+    at: int
+    happen: Callable[[], None]
+
+
+@dataclass(slots=True)
+class Process:
+    """A process that will run once."""
+
+    rig: Rig
+    conduct: Conduct
+    points: Points = field(default_factory=Points)
+    interruption: Interruption | None = None
+    skew: float = 0
+
+    def around(self) -> app.Surroundings:
+        return replace(self.rig.around, clock=SkewedClock(self.rig, self.skew))
+
+    def cron(self) -> app.Summary:
+        """Run as cron does, under the run lock."""
+        return self._play(lambda: app.run(self.rig.config, "sync", PARTS, None, self.around()))
+
+    def worker(self) -> app.Summary:
+        """Run as the listener's worker does, without the run lock."""
+
+        def work() -> app.Summary:
+            with app.connect(self.rig.config, "hints", app.Options(), self.around()) as conn:
+                try:
+                    pull_orders(conn)
+                    pull_shipments(conn)
+                except BcssError as error:
+                    conn.report.errors.append(error)
+                return app.finish(conn)
+
+        return self._play(work)
+
+    def rebuild(self) -> app.Summary:
+        """Rebuild the database out of both systems."""
+        return self._play(lambda: app.rebuild(self.rig.config, SINCE, self.around()))
+
+    def _play(self, work: Callable[[], app.Summary]) -> app.Summary:
+        self.points.arrived = self.conduct.arrived
+        self.points.notice = self._passed
+        with self.points.around(self.rig):
+            return work()
+
+    def _passed(self, count: int, name: str) -> None:
+        waiting = self.interruption
+        if waiting is None or count < waiting.at or name == "before commit":
+            return
+        self.interruption = None
+        waiting.happen()

@@ -1,0 +1,38 @@
+"""Play many seeds; a failing one prints the one command that repeats it, and its fault plan."""
+
+from collections import Counter
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import pytest
+
+from tests.simulation.sim import simulate
+
+CHUNK = 125
+DEFAULT = range(0, 3000, CHUNK)
+NIGHTLY = range(3000, 153_000, 2500)
+
+
+def _play(first: int, count: int, folder: Path, record_property: Any) -> None:
+    counts: Counter[str] = Counter(seeds=count)
+    for seed in range(first, first + count):
+        place = folder / str(seed)
+        place.mkdir()
+        history = simulate(seed, place)
+        assert not history.broken, history.story()
+        counts += history.totals()
+        rmtree(place)
+    record_property("counts", dict(counts))
+
+
+@pytest.mark.parametrize("first", DEFAULT)
+def test_seeds(first: int, tmp_path: Path, record_property: Any) -> None:
+    _play(first, CHUNK, tmp_path, record_property)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("first", NIGHTLY)
+def test_many_seeds(first: int, tmp_path: Path, record_property: Any) -> None:
+    _play(first, NIGHTLY.step, tmp_path, record_property)
