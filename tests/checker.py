@@ -69,7 +69,8 @@ def problems(
 ) -> list[str]:
     """Return every broken promise: doubles, losses, strays, wrong totals, wrong tracking.
 
-    `by_hand` names the orders whose documents a person posted, perhaps before their tracking.
+    `by_hand` names the orders whose documents a person posted, perhaps before their tracking,
+    or deleted where bcss was to leave them as drafts.
     """
     found: list[str] = []
     families = _families(world, store)
@@ -81,23 +82,26 @@ def problems(
         if len(posted) > 1:
             found.append(f"I1 {number}: booked {len(posted)} times")
         if family.eligible and not excused:
-            found += _missing(number, posted, drafts, "" if number in by_hand else kind)
+            found += _missing(number, posted, drafts, kind, by_hand=number in by_hand)
         if posted and not family.sent:
             found.append(f"I2 {number}: booked though never shipped")
         if drafts and not excused and number not in waiting:
             surplus = len(drafts) - (kind not in POSTING)
             found += [f"I3 {number}: {surplus} stray drafts"] if surplus > 0 else []
         if not excused and number not in by_hand:
-            for row in posted if kind in POSTING else drafts:
+            standing = drafts if kind not in POSTING and family.eligible else []
+            for row in [*posted, *standing]:
                 found += _wrong(row, family, books.files[row["id"]])
     return found + _unseen(world, database, store)
 
 
-def _missing(number: str, posted: list[Row], drafts: list[Row], kind: str) -> list[str]:
-    if not kind:
-        return [] if posted or drafts else [f"I2 {number}: lost"]
+def _missing(
+    number: str, posted: list[Row], drafts: list[Row], kind: str, *, by_hand: bool
+) -> list[str]:
     if kind in POSTING:
         return [] if posted else [f"I2 {number}: lost"]
+    if by_hand:
+        return []  # a document that shall stand as a draft is a person's to post or delete
     if posted:
         return [f"I2 {number}: posted although only a draft was asked for"]
     return [] if drafts else [f"I2 {number}: lost"]

@@ -1,7 +1,8 @@
 """Create drafts, one deep insert each (design §4.4.3)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from bcss.booking.body import render
 from bcss.booking.calls import Outcome
@@ -17,9 +18,26 @@ from bcss.units import State, Unit, entity_of
 _GOOD_FOR = 600.0
 
 
-def create(desk: Desk, units: Sequence[Unit]) -> None:
+@dataclass(frozen=True, slots=True)
+class Since:
+    """When a look-up began, on both clocks: only the wall clock counts the sleep of a host."""
+
+    wall: datetime
+    steady: float
+
+
+def since_now(desk: Desk) -> Since:
+    """Note that a look-up begins."""
+    return Since(desk.now(), desk.clock.monotonic())
+
+
+def _is_stale(desk: Desk, looked_up: Since) -> bool:
+    steady = desk.clock.monotonic() - looked_up.steady
+    return max(steady, (desk.now() - looked_up.wall).total_seconds()) > _GOOD_FOR
+
+
+def create(desk: Desk, units: Sequence[Unit], looked_up: Since) -> None:
     """Create a draft for each unit that a look-up has just found free."""
-    looked_up = desk.clock.monotonic()
 
     def prepare(unit: Unit) -> tuple[Unit, int, Body] | None:
         if unit.draft is None or desk.out_of_time():
@@ -47,7 +65,7 @@ def create(desk: Desk, units: Sequence[Unit]) -> None:
 
     def send(_unit: Unit, token: tuple[Unit, int, Body]) -> Created:
         unit, _intent, body = token
-        if desk.clock.monotonic() - looked_up > _GOOD_FOR:
+        if _is_stale(desk, looked_up):
             raise RecordRefused("The look-up is too old; nothing was sent.", code="stale")
         return desk.bc.create_document(entity_of(unit.kind), body)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bcss.booking.body import carries_quantity, differences, is_ours, provenance, same_content
+from bcss.booking.explain import explain
 from bcss.businesscentral.records import Document, DocumentSet
 from bcss.holds import Verdict, Why
 from bcss.mapping.text import code
@@ -171,7 +172,8 @@ def check_totals(draft: Draft, document: Document, why: Why) -> Verdict | None:
         f"{name} {show(there, draft.currency)} instead of {show(ours, draft.currency)}"
         for name, there, ours in wrong
     )
-    return Verdict(why, f"{document.number}: {figures}.")
+    lines = explain(draft, document)
+    return Verdict(why, f"{document.number}: {figures}." + (f" {lines}." if lines else ""))
 
 
 def _wrong_figures(draft: Draft, document: Document) -> list[tuple[str, Decimal, Decimal]]:

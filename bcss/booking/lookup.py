@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from bcss.booking.desk import Desk
 from bcss.booking.judge import Nothing, One, Several, Sighting, judge
+from bcss.booking.proof import is_unclear, posted_among
 from bcss.businesscentral.odata import CHUNK
 from bcss.businesscentral.records import Answer, Document, DocumentSet
 from bcss.config.schema import DocumentKind
@@ -156,18 +157,31 @@ def apply(desk: Desk, seen: Sequence[Seen]) -> tuple[list[Unit], list[tuple[Unit
     """
     free: list[Unit] = []
     crowded: list[tuple[Unit, Several]] = []
+    proven = _prove(desk, seen)
     with desk.write():
         for one in seen:
             match one.sighting:
                 case Nothing():
                     free += _free(desk, one.unit)
                 case One(document=document, posted=posted):
-                    adopt(desk, one.unit, document, posted=posted)
+                    certain = not is_unclear(document, one.unit) or document.id in proven
+                    posted |= proven.get(document.id, False)
+                    adopt(desk, one.unit, document, posted=posted, certain=certain)
                 case Several() as several:
                     crowded.append((one.unit, several))
                 case Verdict() as verdict:
                     desk.hold(one.unit, verdict)
     return free, crowded
+
+
+def _prove(desk: Desk, seen: Sequence[Seen]) -> dict[str, bool]:
+    """Ask about documents of which nothing that was read says whether they are posted."""
+    single = [(one.unit, one.sighting) for one in seen if isinstance(one.sighting, One)]
+    unclear = [found.document for unit, found in single if is_unclear(found.document, unit)]
+    invoices = [
+        found.document for _, found in single if found.document.entity is DocumentSet.INVOICES
+    ]
+    return posted_among(desk, unclear, invoices)
 
 
 def _free(desk: Desk, unit: Unit) -> list[Unit]:
@@ -198,10 +212,13 @@ def _settling(desk: Desk, unit: Unit) -> list[Unit]:
     return []
 
 
-def adopt(desk: Desk, unit: Unit, document: Document, *, posted: bool) -> Unit:
+def adopt(
+    desk: Desk, unit: Unit, document: Document, *, posted: bool, certain: bool = True
+) -> Unit:
     """Take a document as the unit's own, inside the caller's transaction.
 
-    What it holds is unknown, so it goes through Track, which renews whatever differs.
+    What it holds is unknown, so it goes through Track, which renews whatever differs. Where it
+    is not certain whether it is posted, its draft number stays empty.
     """
     desk.store.units.close_open(unit.unit_id, "landed", desk.now())
     desk.report.adopted += 1
@@ -211,7 +228,7 @@ def adopt(desk: Desk, unit: Unit, document: Document, *, posted: bool) -> Unit:
         state=state,
         document_id=document.order_id or document.id,
         invoice_id=document.id if document.order_id else "",
-        draft_number=unit.draft_number if posted else document.number,
+        draft_number=unit.draft_number if posted else document.number if certain else "",
         tracked_hash="",
         sent_at=None,
         waiting="",
@@ -224,4 +241,6 @@ def adopt(desk: Desk, unit: Unit, document: Document, *, posted: bool) -> Unit:
         target=document.id,
         status="adopted",
     )
+    if unit.state is State.SEEN:  # found by a rebuild: what it means is planned next
+        desk.store.orders.mark_dirty(desk.store.units.members(unit.unit_id))
     return saved

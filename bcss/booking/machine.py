@@ -9,7 +9,7 @@ from itertools import islice
 
 from bcss.booking.attach import ATTACH, attach
 from bcss.booking.confirm import confirm
-from bcss.booking.create import create
+from bcss.booking.create import create, since_now
 from bcss.booking.decide import Permit, decide
 from bcss.booking.desk import BATCH, Desk
 from bcss.booking.lookup import apply, look_up
@@ -37,8 +37,9 @@ def make_drafts(desk: Desk) -> None:
                 return
             with desk.lock():
                 current = [unit for unit in _again(desk, batch) if unit.state in _UNBORN]
+                looked_up = since_now(desk)
                 free, crowded = apply(desk, look_up(desk, current))
-                create(desk, free)
+                create(desk, free, looked_up)
                 clear(desk, crowded)
             done |= {(unit.unit_id, unit.attempt) for unit in batch}
     if any(unit.sent_at and unit.sent_at >= begun for unit in _to_create(desk)):

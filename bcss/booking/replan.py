@@ -77,8 +77,10 @@ def _unborn(unit: Unit, family: Family, readiness: Readiness, now: datetime) -> 
             return Step(_waiting(replace(unit, state=State.SEEN), reason, now))
         case Drop(reason=reason):
             return Step(replace(unit, state=State.DROPPED, waiting=reason, waiting_since=None))
-        case Verdict():
-            return Step(replace(unit, state=State.SEEN, waiting="", waiting_since=None), readiness)
+        case Verdict(why=why):
+            since = unit.waiting_since if why is Why.WAITING_TOO_LONG else None
+            back = replace(unit, state=State.SEEN, waiting="", waiting_since=since)
+            return Step(back, readiness)
         case _:
             assert_never(readiness)
 
@@ -104,6 +106,9 @@ def _drafted(unit: Unit, family: Family, readiness: Readiness, now: datetime) ->
     match readiness:
         case Draft() if _same_document(unit, family, readiness):
             return Step(_renewed(unit, readiness))
+        case Draft() | Wait() | Drop() if unit.document_id and not unit.draft_number:
+            text = f"The order changed, and whether {unit.reference} is posted is not certain."
+            return Step(unit, Verdict(Why.DRAFT_AFTER_FAILED_POST, text))
         case Draft():
             return _take_back(unit, REPLACE, "The order changed after a posting was tried")
         case Wait(reason=reason):

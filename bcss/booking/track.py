@@ -228,6 +228,9 @@ def _absent(desk: Desk, unit: Unit) -> None:
     if unit.tracked_hash:
         desk.save(unit, tracked_hash="")
         return
+    if not unit.draft_number:
+        desk.save(unit, tracked_hash=unit.track_hash)  # perhaps posted: posting again tells (§4.5)
+        return
     desk.hold(
         unit,
         Verdict(

@@ -77,9 +77,29 @@ def replay(conn: Connection, choice: Choice) -> None:
         _read_again(conn, chosen)
     _release(conn, chosen)
     only = frozenset(unit.unit_id for unit in chosen.units)
-    pull_orders(conn, only)
-    if not conn.report.errors:
-        pull_shipments(conn, only)
+    try:
+        pull_orders(conn, only)
+        if not conn.report.errors:
+            pull_shipments(conn, only)
+    finally:
+        _settle(conn, chosen)
+
+
+def _settle(conn: Connection, chosen: Chosen) -> None:
+    """End the holds of what is no longer held, and hold again what nobody got to."""
+    with conn.store.write():
+        for unit in chosen.units:
+            current = conn.store.units.get(unit.unit_id)
+            subject = f"unit:{unit.unit_id}"
+            if current.held:
+                hold = conn.store.holds.open_for(subject)
+                said = f": {hold.message}" if hold else "."
+                conn.report.notes.append(f"{unit.order_number} is still held, {current.held}{said}")
+                continue
+            if conn.report.errors and conn.store.holds.open_for(subject):
+                conn.store.units.save(replace(current, held=unit.held))
+            else:
+                conn.store.holds.close(subject, conn.now(), by=FLOW, note="tried again")
 
 
 def _named(conn: Connection, texts: Iterable[str]) -> list[Unit]:
@@ -154,13 +174,12 @@ def _read_record(conn: Connection, hold: Hold) -> None:
 
 
 def _release(conn: Connection, chosen: Chosen) -> None:
-    """End the holds of the chosen units and have them planned again, at once or not at all."""
+    """Have the chosen units planned again; a hold that comes back keeps its number and age."""
     now = conn.now()
     with conn.store.write():
         for unit in chosen.units:
             current = conn.store.units.get(unit.unit_id)
             subject = f"unit:{unit.unit_id}"
-            conn.store.holds.close(subject, now, by=FLOW, note="tried again")
             if current.held:
                 conn.store.units.save(replace(current, held="", updated_at=now))
             conn.store.orders.mark_dirty(conn.store.units.members(unit.unit_id))

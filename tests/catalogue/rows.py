@@ -45,14 +45,16 @@ def rows() -> tuple[Row, ...]:
     """Return every row of the catalogue, all scalars as text."""
     found = []
     text = (FOLDER / "catalogue.yaml").read_text("utf-8")
-    for group in yaml.load(text, Loader=yaml.BaseLoader):
-        for raw in group["rows"]:
-            raw = dict(raw)
-            orders = raw.pop("orders", None) or {"A": raw.pop("order")}
-            known = {name: raw.pop(name) for name in ("happens", "kinds") if name in raw}
-            lists = {name: tuple(value) for name, value in known.items()}
-            found.append(Row(group=group["group"], orders=orders, **lists, **raw))
+    for group in yaml.load(text, Loader=yaml.BaseLoader):  # noqa: S506 - it makes texts only
+        found += [_row(group["group"], dict(raw)) for raw in group["rows"]]
     return tuple(found)
+
+
+def _row(group: str, raw: dict[str, Any]) -> Row:
+    orders = raw.pop("orders", None) or {"A": raw.pop("order")}
+    for name in {"happens", "kinds"} & set(raw):
+        raw[name] = tuple(raw[name])
+    return Row(group=group, orders=orders, **raw)
 
 
 def items(lines: list[str]) -> list[dict[str, Any]]:

@@ -214,11 +214,23 @@ def _raw(name: str, order: dict[str, Any], at: datetime) -> dict[str, Any]:
 
 def stage(row: Row, kind: str, folder: Path) -> Stage:
     """Set a row up: a fresh sandbox with its additions, and the configuration of its store."""
-    bc = dict(row.bc)
-    world = World({"business_central": bc} if bc else {})
+    world = World({"business_central": _typed(row.bc)} if row.bc else {})
     world.clock.set(MORNING)
     world.clock.freeze()
     return Stage(row, Rig(world, config_of(row, kind, folder), folder))
+
+
+def _typed(value: Any) -> Any:
+    """Turn the words true and false into what JSON has for them."""
+    match value:
+        case dict():
+            return {name: _typed(one) for name, one in value.items()}
+        case list():
+            return [_typed(one) for one in value]
+        case "true" | "false":
+            return value == "true"
+        case _:
+            return value
 
 
 def config_of(row: Row, kind: str, folder: Path) -> Config:

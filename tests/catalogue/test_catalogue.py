@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bcss.money import show
 from tests.catalogue.rows import FOLDER, KINDS, Row, rows, work_out
 from tests.catalogue.stage import Stage, stage
 from tests.catalogue.table import catalogue
@@ -14,9 +15,7 @@ CASES = [(row, kind) for row in rows() for kind in row.kinds]
 POSTING = ("posted_invoice", "ship_and_invoice")
 
 
-@pytest.mark.parametrize(
-    ("row", "kind"), CASES, ids=[f"{row.slug}-{kind}" for row, kind in CASES]
-)
+@pytest.mark.parametrize(("row", "kind"), CASES, ids=[f"{row.slug}-{kind}" for row, kind in CASES])
 def test_a_shape_is_booked_as_the_catalogue_says(row: Row, kind: str, tmp_path: Path) -> None:
     play = stage(row, kind, tmp_path)
 
@@ -78,9 +77,9 @@ def _lines(play: Stage, document: dict[str, Any]) -> list[str]:
         variant = books.variants.get(line["itemVariantId"])
         place = books.locations.get(line["locationId"])
         text = line["lineObjectNumber"] + (f"/{variant.values['code']}" if variant else "")
-        text += f": {_plain(line['quantity'])} x {_plain(line['unitPrice'])}"
+        text += f": {_plain(line['quantity'])} x {show(Decimal(line['unitPrice']))}"
         if Decimal(line["discountAmount"]):
-            text += f" less {_plain(line['discountAmount'])}"
+            text += f" less {show(Decimal(line['discountAmount']))}"
         if place and place.values["code"] != "EAST":
             text += f" from {place.values['code']}"
         shown.append(text)

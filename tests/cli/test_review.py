@@ -87,11 +87,13 @@ def test_replay_books_nothing_else(shop: Shop) -> None:
     assert [one["externalDocumentNumber"] for one in posted] == ["SO-100010"]
 
 
-def test_replay_of_what_still_fails_is_held_anew(shop: Shop) -> None:
+def test_replay_of_what_still_fails_keeps_its_hold_and_says_so(shop: Shop) -> None:
     shop.bcss("sync", "all")
+    before = shop.bcss("hold", "list", "--json").json["holds"]
     ended = shop.bcss("replay", "--failed")
-    assert ended.code == 3
-    assert reasons(shop) == {"SO-100010": "unknown_sku"}
+    assert ended.code == 0
+    assert "SO-100010 is still held, unknown_sku" in ended.err
+    assert shop.bcss("hold", "list", "--json").json["holds"] == before
 
 
 @pytest.mark.parametrize(

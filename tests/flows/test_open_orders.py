@@ -155,8 +155,8 @@ def test_a_person_who_posts_before_it_ships_is_seen(tmp_path: Path, kind: Docume
     stage.bc("post_by_person", id=stage.bc_orders[0]["id"])
 
     stage.ship(NUMBER, trackingNumber="1ZTEST")
-    stage.run()
-    stage.run()
+    for _ in range(3):
+        stage.run()
 
     assert (len(stage.posted), stage.bc_orders, stage.holds()) == (1, [], [])
     unit = stage.unit(NUMBER)
@@ -265,7 +265,7 @@ def test_dying_at_any_call_of_an_orders_life_leaves_one_document(
 
 def test_an_edited_sales_order_is_taken_as_it_stands_when_approved(tmp_path: Path) -> None:
     stage = opened(tmp_path, DocumentKind.SHIP_AND_INVOICE)
-    stage.bc("edit_by_person", id=stage.bc_orders[0]["id"], line=0, changes={"quantity": 3})
+    stage.bc("edit_by_person", id=stage.bc_orders[0]["id"], line=0, changes={"unitPrice": 15})
     stage.ship(NUMBER)
     stage.run()
 

@@ -3,6 +3,8 @@
 Each plays one history in a world of its own and returns the promises that were broken.
 """
 
+import platform
+import shutil
 import sqlite3
 from contextlib import suppress
 from dataclasses import replace
@@ -10,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
+from unittest.mock import patch
 
 from bcss import app
 from bcss.errors import StateBroken
@@ -105,6 +108,58 @@ def create_that_lands_ten_minutes_late(folder: Path) -> list[str]:
         rig.run()
         minutes(rig, 11)
     rig.run()
+
+    return judged(rig)
+
+
+def process_that_sleeps_after_its_look_up(folder: Path) -> list[str]:
+    """An earlier create lands while the process that found nothing is stopped."""
+    rig = stage(folder)
+    rig.world.faults.add({**_NO_ANSWER, "do": "late", "after": 1500})
+    rig.run(ORDERS)
+    minutes(rig, 21)
+
+    replace(rig, after=once(_is_look_up, lambda: minutes(rig, 11))).run()
+    rig.run()
+
+    return judged(rig)
+
+
+def file_replaced_during_a_run(folder: Path) -> list[str]:
+    rig = stage(folder, 4)
+    path = rig.config.state.path
+    found: list[str] = []
+
+    def restore() -> None:
+        with copy_of(path) as put_back:
+            put_back()
+
+    def look(vendor: str, request: Request) -> None:
+        found.extend(_unannounced(rig, vendor, request))
+        spoil(vendor, request)
+
+    spoil = once(is_create, restore)
+    with suppress(StateBroken):
+        replace(rig, before=look).run()
+
+    return found
+
+
+def old_copy_on_another_host(folder: Path) -> list[str]:
+    """A copy from before a create goes to a host without the witness, while it may still land."""
+    rig = stage(folder)
+    rig.world.faults.add({"vendor": "bc", "do": "reject", "times": 0})
+    rig.run(ORDERS)
+    rig.world.faults.clear()
+    with copy_of(rig.config.state.path) as put_back:
+        rig.world.faults.add({**_NO_ANSWER, "do": "late", "after": 600})
+        rig.run(ORDERS)
+        put_back()
+    shutil.rmtree(folder / "host")
+    with patch.object(platform, "node", lambda: "another-host"):
+        for _ in range(4):
+            rig.run()
+            minutes(rig, 11)
 
     return judged(rig)
 
@@ -272,6 +327,10 @@ def order_edited_during_a_long_run(folder: Path) -> list[str]:
         for row in wrong
         if row["totalAmountIncludingTax"] != total
     ]
+
+
+def _is_look_up(vendor: str, request: Request) -> bool:
+    return vendor == "bc" and request.method == "GET" and request.path.endswith("/salesInvoices")
 
 
 def _is_delete(vendor: str, request: Request) -> bool:

@@ -18,6 +18,9 @@
 | keyset reading | rows that move are not skipped | orders are lost |
 | missing members | a family is whole before it is booked | it is booked while a sibling is open |
 | poll after the newest change | no member's snapshot is older than a sibling | goods are booked twice |
+| age of a look-up | a process that was stopped looks again | it creates what has landed meanwhile |
+| identity of the file | intents go where they will be found | creates are sent and nobody knows |
+| host | a copy on another host waits as after a rebuild | what the other host sent lands beside it |
 | witness | an old copy is not the truth | what it does not know is created again |
 """
 
@@ -30,13 +33,14 @@ from typing import Any
 
 import pytest
 
-from bcss.booking import calls, decide, desk, judge, lookup
+from bcss import app
+from bcss.booking import calls, create, decide, desk, judge, lookup
 from bcss.booking.judge import One, Several
 from bcss.businesscentral import documents, odata
 from bcss.flows import capture, connection, orders, planning
 from bcss.mapping import families, readiness
 from bcss.shipstation import paging
-from bcss.store import witness
+from bcss.store import db, witness
 from tests.guards import booking, reading
 
 Patch = pytest.MonkeyPatch
@@ -135,6 +139,18 @@ def _any_poll(patch: Patch) -> None:
     patch.setattr(readiness, "_is_polled", lambda *_: True)
 
 
+def _look_up_never_ages(patch: Patch) -> None:
+    patch.setattr(create, "_is_stale", lambda *_: False)
+
+
+def _any_file(patch: Patch) -> None:
+    patch.setattr(db.Store, "_still_there", lambda *_: None)
+
+
+def _any_host(patch: Patch) -> None:
+    patch.setattr(app, "_note_host", lambda *_: None)
+
+
 def _no_witness(patch: Patch) -> None:
     patch.setattr(witness, "read", lambda *_: None)
 
@@ -182,5 +198,12 @@ GUARDS = {
     "poll after the newest change": Guard(
         _any_poll, reading.split_between_two_polls_of_one_run, "more ribbons"
     ),
+    "age of a look-up": Guard(
+        _look_up_never_ages, booking.process_that_sleeps_after_its_look_up, "created 2 times"
+    ),
+    "identity of the file": Guard(
+        _any_file, booking.file_replaced_during_a_run, "sent without an intent"
+    ),
+    "host": Guard(_any_host, booking.old_copy_on_another_host, "stray drafts"),
     "witness": Guard(_no_witness, booking.old_copy_while_a_create_is_under_way, "stray drafts"),
 }

@@ -83,7 +83,10 @@ class Play:
         if not text:
             return
         self.history.note("clerk" if clerk else "shop", text)
-        if text.startswith(("post_by_person", "release")):
+        mine = self.kind in (DocumentKind.POSTED_INVOICE, DocumentKind.SHIP_AND_INVOICE)
+        if text.startswith(("post_by_person", "release")) or (
+            text.startswith("delete_by_person") and not mine
+        ):
             self.history.by_hand.add(text.split()[-1])
 
 

@@ -23,13 +23,7 @@ from bcss.sandbox.world import World
 from bcss.store.hints import Arrival, Hints, hints_path
 from tests.webhooks.rig import POINTER, TOKEN, hints_of
 
-SERVE = """
-import sys
-from pathlib import Path
-from bcss.config.load import load
-from bcss.listener import serve
-sys.exit(serve(load(Path(sys.argv[1])), worker=sys.argv[2] == "worker"))
-"""
+SERVE = [sys.executable, "-m", "bcss", "serve-webhooks"]
 CONFIG = """
 name: test
 business_central:
@@ -102,7 +96,7 @@ def daemon(
     path.write_text(text)
     path.chmod(0o600)
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(path), "worker" if worker else "alone"],
+        [*SERVE, "--config", str(path), "--worker" if worker else "--no-worker"],
         env={**os.environ, "BCSS_TEST_HOOK": TOKEN},
         stderr=subprocess.PIPE,
         text=True,
@@ -175,7 +169,7 @@ def test_it_drains_and_ends(tmp_path: Path, number: int, code: int) -> None:
 def test_an_address_in_use_is_said(tmp_path: Path) -> None:
     with daemon(tmp_path, worker=False):
         again = subprocess.run(
-            [sys.executable, "-c", SERVE, str(tmp_path / "config.yaml"), "alone"],
+            [*SERVE, "--config", str(tmp_path / "config.yaml"), "--no-worker"],
             env={**os.environ, "BCSS_TEST_HOOK": TOKEN},
             capture_output=True,
             text=True,
@@ -183,7 +177,7 @@ def test_an_address_in_use_is_said(tmp_path: Path) -> None:
             timeout=30,
         )
     assert "cannot be listened on" in again.stderr
-    assert again.returncode != 0
+    assert again.returncode == 2
 
 
 def test_the_listeners_process_loads_no_client_of_a_vendor(tmp_path: Path) -> None:

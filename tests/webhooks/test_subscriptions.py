@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 from bcss.errors import Exit, FixCredential, RetryLater, StopVendor
-from bcss.flows.subscriptions import hours_left, renew_subs
+from bcss.flows.subscriptions import hours_left, renew_subs, renew_subs_if_due
 from bcss.sandbox.kit import Request
 from bcss.sandbox.world import World
 from tests.rig import Rig, config_for
@@ -29,8 +29,8 @@ class Office(Rig):
     """A rig with subscriptions."""
 
     def renew(self, *, strict: bool = True, dry_run: bool = False) -> Exit:
-        part = ("renew-subs", lambda conn: renew_subs(conn, strict=strict))
-        return self.run([part], dry_run=dry_run).exit_code
+        part = renew_subs if strict else renew_subs_if_due
+        return self.run([("renew-subs", part)], dry_run=dry_run).exit_code
 
     def subscriptions(self) -> dict[str, dict[str, Any]]:
         rows = self.world.bc.state()["subscriptions"]

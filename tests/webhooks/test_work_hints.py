@@ -147,15 +147,15 @@ def test_an_order_that_changed_as_the_poll_began_is_polled_again(shop: Shop) -> 
 
 
 def test_an_order_that_is_not_shipped_needs_nothing_of_business_central(shop: Shop) -> None:
-    shop.order("SO-1")
-    body = shop.act("import", orders=[{"orderNumber": "SO-2", "orderKey": "SO-2-KEY"}])
-    assert body
     announced = {
         "resource_url": "https://ssapi.shipstation.com/orders?importBatch=1",
         "resource_type": "ORDER_NOTIFY",
     }
-    shop.hint(announced)
-    assert shop.drain() == Exit.DONE
+    for number in ("SO-1", "SO-2"):  # the first may read the company's master data
+        shop.world.log.clear()
+        shop.order(number)
+        shop.hint(announced)
+        assert shop.drain() == Exit.DONE
     assert shop.calls("bc") == []
     with shop.connection() as conn:
         assert len(conn.store.units.unfinished()) == 2
@@ -207,8 +207,7 @@ def test_a_pointer_that_shipstation_refuses_means_poll_now(shop: Shop) -> None:
 def test_a_pointer_to_more_than_a_page_is_a_poll(shop: Shop) -> None:
     orders = [{"orderNumber": f"SO-{n}", "orderKey": f"SO-{n}-KEY"} for n in range(501)]
     lines = [{"sku": "ITEM-24", "name": "Gift set", "quantity": 1, "unitPrice": "10.00"}]
-    orders = [{**order, "items": lines} for order in orders]
-    ids = shop.act("import", orders=orders)["orderIds"]
+    ids = shop.act("import", orders=[{**order, "items": lines} for order in orders])["orderIds"]
     for order_id in (ids[0], ids[-1]):
         shop.act("label", orderId=order_id)
     url = "https://ssapi.shipstation.com/orders?storeID=80001"
