@@ -91,7 +91,9 @@ REASONS: dict[Why, Reason] = {
         "Two shipped orders of one store share a key; book one by hand, then ignore the hold.",
     ),
     Why.VANISHED: Reason(
-        _PERSON, "A part of the order no longer exists in ShipStation; check it there."
+        _PERSON,
+        "A part of the order no longer exists in ShipStation; check it there.",
+        "books what is left of the order, if that agrees with its total",
     ),
     Why.FAMILY_CHANGED: Reason(
         _PERSON, "The order was split or merged after a document was made; compare both documents."
@@ -244,7 +246,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A row of the review queue; amounts in `currency`, which is empty where unknown."""
+    """A row of the review queue; amounts in `currency`, which is empty where unknown.
+
+    `assigned` names the person who looks after it.
+    """
 
     hold_id: int
     subject: str
@@ -261,6 +266,7 @@ class Hold:
     currency: str
     content: str
     closed_at: datetime | None
+    assigned: str = ""
 
     @property
     def label(self) -> str:

@@ -177,6 +177,8 @@ def _booked(unit: Unit, family: Family, readiness: Readiness, moment: Moment) ->
     if unit.state is State.CONFIRMED and not unit.kind.posts and not unit.document_number:
         return _standing(unit, family, readiness, moment.now)
     verdict = _after_post(unit, family, moment)
+    if verdict is not None and isinstance(readiness, Verdict) and readiness.why is Why.KEY_SHARED:
+        return Step(unit, readiness)  # another order, which the document never stood for
     if verdict is None and isinstance(readiness, Draft) and _has_news(unit, family):
         wanted = track_hash(readiness, readiness.tracking)
         if wanted != unit.tracked_hash:

@@ -72,6 +72,7 @@ def card(hold: Hold) -> list[Block]:
         f"{hold.label} {printable(order)}{amount}held since {when(hold.since)}{ended}",
         f"reason: {hold.why} (ends by {hold.release})",
         f"message: {printable(hold.message)}",
+        *([f"assigned to: {printable(hold.assigned)}"] if hold.assigned else []),
         f"next step: {reason.next_step}",
         f"approving: {reason.approving}",
     ]
@@ -79,11 +80,12 @@ def card(hold: Hold) -> list[Block]:
 
 def decided(
     config: Config,
-    verb: Literal["approve", "ignore"],
+    verb: Literal["approve", "ignore", "assign"],
     text: str,
     ask: Callable[[Hold], str],
+    to: str = "",
 ) -> Answer:
-    """Show a hold, take the decision, and carry it out."""
+    """Show a hold, take the decision, and carry it out; `to` is the person it is assigned."""
     from bcss.app import Options, Surroundings, actor, connect, finish  # noqa: PLC0415 - HTTP
     from bcss.flows import review  # noqa: PLC0415 - HTTP
 
@@ -94,13 +96,16 @@ def decided(
         try:
             hold = review.find(conn, text)
             decision = review.Decision(hold, actor(), ask(hold))
-            act = review.approve if verb == "approve" else review.ignore
-            meaning = act(conn, decision)
+            if verb == "assign":
+                meaning = review.assign(conn, decision, to)
+            else:
+                act = review.approve if verb == "approve" else review.ignore
+                meaning = act(conn, decision)
         except BcssError as error:
             conn.report.errors.append(error)
             raise
         finally:
             finish(conn)
-    done = "approved" if verb == "approve" else "ignored"
+    done = {"approve": "approved", "ignore": "ignored", "assign": "assigned"}[verb]
     data = {"id": hold.label, "decision": done, "meaning": meaning, "exit_code": int(Exit.DONE)}
     return Answer(data, [f"{hold.label} {done}: {printable(meaning)}"])

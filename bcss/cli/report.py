@@ -44,6 +44,7 @@ def hold_object(hold: "Hold") -> dict[str, Any]:
         "message": hold.message,
         "next_step": hold.next_step,
         "subject": hold.subject,
+        "assigned": hold.assigned,
         "next_at": hold.next_at,
     }
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _ID = "Number of the hold, such as H-0017 or 17."
 _Id = Annotated[str, typer.Argument(metavar="ID", help=_ID)]
+_Person = Annotated[str, typer.Argument(metavar="NAME", help="Who looks after it.")]
 _Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why; kept in the audit trail.")]
 
 
@@ -29,6 +30,7 @@ def register(app: typer.Typer) -> None:
     group.command("show")(spread(show))
     group.command("approve")(spread(approve))
     group.command("ignore")(spread(ignore))
+    group.command("assign")(spread(assign))
     app.add_typer(group)
 
 
@@ -54,6 +56,13 @@ def approve(hold: _Id, common: Common, note: _Note = "") -> Exit:
 def ignore(hold: _Id, common: Common, note: _Note = "") -> Exit:
     """End a hold for good; an order that is not booked yet will not be booked."""
     return _decide("ignore", hold, note, common)
+
+
+def assign(hold: _Id, person: _Person, common: Common, note: _Note = "") -> Exit:
+    """Note who looks after a hold; an empty name for nobody."""
+    from bcss.cli.queue import decided  # noqa: PLC0415 - brings HTTP
+
+    return only(common, lambda config: decided(config, "assign", hold, lambda _: note, person))
 
 
 def _decide(verb: Literal["approve", "ignore"], hold: str, note: str, common: Common) -> Exit:

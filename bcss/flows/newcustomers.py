@@ -12,7 +12,7 @@ from bcss.booking.calls import Outcome
 from bcss.booking.desk import Desk
 from bcss.businesscentral.odata import encode
 from bcss.businesscentral.records import Body, Customer
-from bcss.config.schema import Ignored, MatchCustomer
+from bcss.config.schema import Ignored, MatchCustomer, StoreRule
 from bcss.errors import BcssError
 from bcss.flows.connection import Connection
 from bcss.holds import Verdict, Why
@@ -46,6 +46,8 @@ def create_customers(conn: Connection, desk: Desk) -> None:
 
 def _jobs(conn: Connection, desk: Desk) -> list[_Job]:
     """Collect the customers that no cached card answers to, each with its units."""
+    if not any(_creates(rule) for rule in conn.config.orders.stores.values()):
+        return []
     waiting: dict[str, list[Unit]] = {}
     for unit in desk.chosen(desk.store.units.in_states([State.READY])):
         number = unit.draft.customer if unit.draft else ""
@@ -57,12 +59,18 @@ def _jobs(conn: Connection, desk: Desk) -> list[_Job]:
     return [_job(conn, catalog, number, units) for number, units in waiting.items()]
 
 
-def _is_new(conn: Connection, unit: Unit, number: str) -> bool:
-    rules, order = conn.rules(unit.store_id), conn.store.orders.order(unit.root_order_id)
-    if rules is None or isinstance(rules, Ignored) or order is None:
+def _creates(rule: StoreRule | Ignored | None) -> bool:
+    if not isinstance(rule, StoreRule) or not isinstance(rule.customer, MatchCustomer):
         return False
-    rule = rules.store.customer
-    if not isinstance(rule, MatchCustomer) or rule.otherwise != "create":
+    return rule.customer.otherwise == "create"
+
+
+def _is_new(conn: Connection, unit: Unit, number: str) -> bool:
+    rules = conn.rules(unit.store_id)
+    if not isinstance(rules, Rules) or not _creates(rules.store):
+        return False
+    order, rule = conn.store.orders.order(unit.root_order_id), rules.store.customer
+    if order is None or not isinstance(rule, MatchCustomer):
         return False
     created = new_number(rules.account, rule.by, customer_key(order, rule.by))
     return number == created and not conn.store.cache.has_customer(number)

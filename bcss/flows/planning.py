@@ -35,6 +35,7 @@ _CHUNK = 200
 _FETCHES = 50
 _SUGGESTED = 20
 IGNORED = "ignored by "
+VANISHED = "vanished"
 # Holds that only Business Central's answers caused: planning alone cannot tell them gone.
 _BY_BC = (
     Why.REFUSED_BY_BC,
@@ -148,7 +149,7 @@ def _gather(conn: Connection, order_id: int) -> _Group | None:
     unit, taken = _unit_of(conn, family)
     gone = [one for one in closure.missing if orders.is_gone(one)]
     gone += [one for one in members if orders.is_gone(one)]
-    if gone and verdict is None:
+    if gone and verdict is None and VANISHED not in unit.approved:
         verdict = Verdict(Why.VANISHED, f"ShipStation no longer has order {gone[0]}.")
     return _Group(family, unit, verdict or taken)
 

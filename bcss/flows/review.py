@@ -11,18 +11,24 @@ from bcss.booking.replan import AS_IS, REVERSE, shape
 from bcss.booking.reverse import LOOK_AGAIN
 from bcss.errors import FixConfig
 from bcss.flows.connection import Connection
-from bcss.flows.planning import IGNORED
+from bcss.flows.planning import IGNORED, VANISHED
 from bcss.holds import REASONS, Hold, Why
 from bcss.locks import booking_lock
-from bcss.mapping.families import Evidence, Family, root_of
+from bcss.mapping.families import Evidence, Family, close, root_of
 from bcss.mapping.hashes import booked_hash
+from bcss.mapping.text import clean
 from bcss.store.trail import Event
 from bcss.units import AFTER_POST, REVERSING, State, Unit, entity_of
 
 _FLOW = "review"
 _MANUAL = "duplicate"
+_NAME = 60
 _TO_REVERSE = (Why.EDITED_AFTER_POST, Why.VOIDED_AFTER_POST, Why.CANCELLED_AFTER_POST)
 _CORRECTIONS = (*_TO_REVERSE, Why.CREDIT_REFUSED, Why.CREDIT_UNCLEAR, Why.CREDITED_BY_HAND)
+_TO_NOTE = {
+    Why.POSSIBLE_MANUAL_DUPLICATE: (_MANUAL, "the order beside that document"),
+    Why.VANISHED: (VANISHED, "what is left of the order"),
+}
 # Approving these means nothing that bcss could do: the correction is a person's, in BC.
 _BY_HAND = (Why.BOOKED_TWICE,)
 _IN_DOUBT = (State.REV_INTENT, State.REV_POST_INTENT)
@@ -62,6 +68,20 @@ def approve(conn: Connection, decision: Decision) -> str:
         conn.store.units.save(replace(approved, held="", updated_at=conn.now()))
         conn.store.orders.mark_dirty(conn.store.units.members(unit.unit_id))
         _close(conn, decision, "approved", meaning)
+    return meaning
+
+
+def assign(conn: Connection, decision: Decision, to: str) -> str:
+    """Note who looks after a hold, which stays; return what that means, in words."""
+    name = clean(to)[:_NAME]
+    with conn.store.write():
+        hold = _unchanged(conn, decision)
+        conn.store.holds.assign(hold.hold_id, name)
+        meaning = f"{name} looks after it." if name else "Nobody looks after it."
+        note = f" Note: {decision.note}" if decision.note else ""
+        text = f"assigned {hold.label} ({hold.why}) by {decision.by}: {meaning}{note}"
+        event = Event("decision", _FLOW, hold.subject, text, target="queue", status="assigned")
+        conn.store.trail.add(conn.now(), event)
     return meaning
 
 
@@ -176,9 +196,9 @@ def _approved(conn: Connection, unit: Unit, hold: Hold, etag: str) -> tuple[Unit
     match Why(hold.why):
         case Why.REFERENCE_IN_USE:
             return _hashed(unit, hold)
-        case Why.POSSIBLE_MANUAL_DUPLICATE:
-            changed = replace(unit, approved=_MANUAL)
-            return changed, "The next run books the order beside that document."
+        case Why.POSSIBLE_MANUAL_DUPLICATE | Why.VANISHED as why:
+            word, beside = _TO_NOTE[why]
+            return _noted(unit, word), f"The next run books {beside}."
         case Why.POSTED_TOTAL_DIFFERS:
             return _accepted(conn, unit)
         case Why.DRAFT_GONE:
@@ -244,13 +264,19 @@ def _today(conn: Connection) -> str:
 
 
 def _family(conn: Connection, unit: Unit) -> Family:
-    orders = (conn.store.orders.order(one) for one in conn.store.units.members(unit.unit_id))
+    orders = (conn.store.orders.order(one) for one in _members(conn, unit))
     members = {order.order_id: order for order in orders if order is not None}
     return Family(root_of(members), tuple(members.values()), _evidence(conn, unit))
 
 
 def _evidence(conn: Connection, unit: Unit) -> Evidence:
-    return conn.store.orders.evidence_of(conn.store.units.members(unit.unit_id))
+    return conn.store.orders.evidence_of(_members(conn, unit))
+
+
+def _members(conn: Connection, unit: Unit) -> tuple[int, ...]:
+    """Return the orders of a unit as planning sees them, without older imports of the same."""
+    orders = conn.store.orders
+    return close(unit.root_order_id, orders.related, orders.children).members
 
 
 def _plain(conn: Connection, unit: Unit, why: Why) -> str:
@@ -270,8 +296,13 @@ def _hashed(unit: Unit, hold: Hold) -> tuple[Unit, str]:
             hint="Delete or rename one of the two documents by hand, then bcss replay --failed.",
         )
     reference = unit.other_reference
-    changed = replace(unit, reference=reference, other_reference="", approved=_MANUAL)
+    changed = replace(_noted(unit, _MANUAL), reference=reference, other_reference="")
     return changed, f"The next run books the order under reference {reference}."
+
+
+def _noted(unit: Unit, what: str) -> Unit:
+    """Add what was approved before any document, beside what was approved already."""
+    return replace(unit, approved=f"{unit.approved} {what}".strip())
 
 
 def _accepted(conn: Connection, unit: Unit) -> tuple[Unit, str]:

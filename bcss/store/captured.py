@@ -150,9 +150,12 @@ class Captured:
         return True
 
     def mark_gone(self, order_id: int) -> None:
-        """Note that ShipStation no longer has this order."""
+        """Note that ShipStation no longer has this order, captured or not."""
         self._conn.execute(
-            "UPDATE ss_order SET gone = 1, dirty = dirty + 1 WHERE order_id = ?", (order_id,)
+            "INSERT INTO ss_order (order_id, order_number, order_key, status, modified_first, "
+            "modified_last, dirty, gone) VALUES (?,'','','','','',0,1) "
+            "ON CONFLICT (order_id) DO UPDATE SET gone = 1, dirty = dirty + 1",
+            (order_id,),
         )
 
     def mark_dirty(self, order_ids: Iterable[int]) -> None:

@@ -11,7 +11,7 @@ from bcss.store.trail import Event, Trail
 
 _COLUMNS = (
     "hold_id, subject, why, release, since, next_at, message, order_number, order_key, order_id, "
-    "store_id, amount, currency, content, closed_at"
+    "store_id, amount, currency, content, closed_at, assigned"
 )
 
 
@@ -102,6 +102,10 @@ class Queue:
             )
         return cursor.rowcount > 0
 
+    def assign(self, hold_id: int, to: str) -> None:
+        """Note who looks after a hold; empty for nobody."""
+        self._conn.execute("UPDATE hold SET assigned = ? WHERE hold_id = ?", (to, hold_id))
+
     def open_for(self, subject: str) -> Hold | None:
         """Return the open hold of a subject."""
         found = self._where("subject = ? AND closed_at IS NULL", subject)
@@ -139,6 +143,7 @@ class Queue:
                 currency=row[12],
                 content=row[13],
                 closed_at=parse_utc(row[14]) if row[14] else None,
+                assigned=row[15],
             )
             for row in rows
         ]

@@ -99,7 +99,8 @@ CREATE TABLE hold (
   since TEXT NOT NULL, next_at TEXT, message TEXT NOT NULL, order_number TEXT NOT NULL,
   order_key TEXT NOT NULL, order_id INTEGER, store_id INTEGER, amount TEXT,
   currency TEXT NOT NULL, content TEXT NOT NULL, run_id INTEGER NOT NULL, closed_at TEXT,
-  closed_by TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT ''
+  closed_by TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '',
+  assigned TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE UNIQUE INDEX hold_open ON hold (subject) WHERE closed_at IS NULL;
 CREATE INDEX hold_run ON hold (run_id);

@@ -85,7 +85,11 @@ def _outcome(row: Row) -> str:
 def _document(name: str, one: dict[str, Any]) -> str:
     """Say what a document looks like in a few words."""
     head = f"{name}: " if name else ""
-    rest = [f"{key} {one[key]}" for key in ("tax", "customer", "date") if key in one]
+    rest = [
+        f"{key.replace('_', ' ')} {one[key]}"
+        for key in ("tax", "customer", "date", "payment_terms")
+        if key in one
+    ]
     total = f"{head}booked {one['total']} {one.get('currency', 'USD')}"
     fields = [f"{key} = {value}" for key, value in one.get("fields", {}).items()]
     return "<br>".join([", ".join([total, *rest]), *one.get("lines", []), *fields])

@@ -62,6 +62,10 @@ def _check_document(play: Stage, name: str, wanted: dict[str, Any], kind: str) -
     assert document["customerNumber"] == wanted.get("customer", document["customerNumber"])
     assert document["currencyCode"] == wanted.get("currency", "USD")
     assert document["postingDate"] == wanted.get("date", "2026-03-02")
+    if "payment_terms" in wanted:
+        terms = play.rig.world.bc.books.payment_terms.get(document["paymentTermsId"])
+        assert terms is not None
+        assert terms.values["code"] == wanted["payment_terms"]
     for field, value in wanted.get("fields", {}).items():
         assert document[field] == value
     for text in _texts(wanted.get("comments", [])):

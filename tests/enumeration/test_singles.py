@@ -15,37 +15,44 @@ from tests.enumeration.snapshot import fingerprint
 Rule = dict[str, Any]
 Record = Any
 LATE = (1, 59, 300, 1140, 1500)
-_ANY: tuple[Rule, ...] = (
+_READS: tuple[Rule, ...] = (
     {"do": "drop"},
     {"do": "error_after", "status": 500},
+    {"do": "truncate"},
+    {"do": "html"},
+)
+_MORE: tuple[Rule, ...] = (
     {"do": "error_after", "status": 504},
     {"do": "reject", "status": 503},
-    {"do": "truncate"},
     {"do": "truncate", "cut": True},
-    {"do": "html"},
     {"do": "throttle", "retry_after": 7},
 )
 _WRITES: tuple[Rule, ...] = (
-    *_ANY,
+    *_READS,
+    *_MORE,
     {"do": "error_after", "status": 408},
     {"do": "error_after", "status": 400, "content": '{"error":{"code":"X","message":"odd"}}'},
     *({"do": "late", "after": seconds} for seconds in LATE),
 )
-_BIG: tuple[Rule, ...] = ({"do": "drop"}, {"do": "truncate"})
+# What an answer to a read looks like does not depend on the order's shape.
+_EVERY_READ = ("first_run", "simple", "ship_and_invoice")
 
 
-def _rules(calls: list[Logged], *, big: bool) -> Iterator[tuple[Rule, bool]]:
+def _rules(calls: list[Logged], name: str) -> Iterator[tuple[Rule, bool]]:
     """Yield each fault for each operation, and whether that operation may change something."""
+    reads = (*_READS, *_MORE) if name in _EVERY_READ else _READS
+    if name == "five_hundred_lines":
+        reads = _READS[:1]
     for n, call in enumerate(calls, 1):
         writes = call.request.method != "GET"
-        for rule in _WRITES if writes else _BIG if big else _ANY:
+        for rule in _WRITES if writes else reads:
             yield {**rule, "nth": n}, writes
 
 
-def _afterwards(play: Play, *, thorough: bool) -> list[str]:
+def _afterwards(play: Play, *waits: float) -> list[str]:
     """Let everything land, run until nothing moves, sweep, and judge."""
     play.world.faults.clear()
-    for wait in (SOON, SETTLED, NEXT_DAY) if thorough else (SOON, NEXT_DAY):
+    for wait in waits:
         play.later(wait)
         play.run()
     return play.broken()
@@ -60,11 +67,12 @@ def test_one_fault_at_any_operation_breaks_nothing(
     clean.run()
     assert clean.broken() == []
     kinds: Counter[str] = Counter()
-    for rule, writes in _rules(clean.world.log.calls(), big=name == "five_hundred_lines"):
+    for rule, writes in _rules(clean.world.log.calls(), name):
         play = stage.rig(stage.start)
         play.fault(rule)
         play.run()
-        assert _afterwards(play, thorough=writes) == [], f"{name}: {rule}"
+        waits = (SOON, SETTLED, NEXT_DAY) if writes else (NEXT_DAY,)
+        assert _afterwards(play, *waits) == [], f"{name}: {rule}"
         kinds[f"fault {rule['do']}"] += 1
     record_property("counts", {"singles": sum(kinds.values()), **kinds})
 
@@ -87,6 +95,6 @@ def test_death_at_any_point_breaks_nothing(
             continue
         seen.add(mark)
         died = play.points.names[-1]
-        assert _afterwards(play, thorough=True) == [], f"{name}: died at point {deaths}: {died}"
+        assert _afterwards(play, SOON, SETTLED) == [], f"{name}: died at point {deaths}: {died}"
     assert deaths > 80
     record_property("counts", {"singles": deaths, "kills": deaths})

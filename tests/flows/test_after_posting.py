@@ -298,6 +298,21 @@ def test_no_more_than_the_limit_is_posted_in_credits(tmp_path: Path) -> None:
     assert [row["posted"] for row in stage.memos] == [True]
 
 
+def test_a_hold_is_assigned_and_keeps_its_person(tmp_path: Path) -> None:
+    stage = booked(tmp_path)
+    edit(stage)
+    stage.run()
+
+    assert stage.decide(lambda conn, decision: review.assign(conn, decision, "Robin")) == (
+        "Robin looks after it."
+    )
+    stage.reprice(NUMBER, "13.00")
+    stage.run()
+
+    (hold,) = stage.holds()
+    assert (hold.assigned, hold.label) == ("Robin", "H-0001")
+
+
 def credit_by_hand(stage: Stage, *, post: bool = True) -> None:
     """Let a person credit the only invoice in Business Central."""
     books = stage.rig.world.bc.books

@@ -79,6 +79,14 @@ def change_address(stage: Stage) -> None:
     stage.ss("edit", NUMBER, changes={"shipTo": {"city": "Elsewhere"}})
 
 
+def nothing(_stage: Stage) -> None:
+    pass
+
+
+def ship(stage: Stage) -> None:
+    stage.ship(NUMBER)
+
+
 def hold(stage: Stage) -> None:
     stage.ss("edit", NUMBER, changes={"orderStatus": "on_hold"})
 
@@ -242,8 +250,8 @@ def test_dying_at_any_call_of_an_orders_life_leaves_one_document(
         killer = Killer(at, when)
         killer.install(stage.rig)
         died = 0
-        for act in (lambda: None, lambda: change_quantity(stage), lambda: stage.ship(NUMBER)):
-            act()
+        for act in (nothing, change_quantity, ship):
+            act(stage)
             try:
                 stage.run()
             except Killed:

@@ -18,7 +18,7 @@
 | keyset reading | rows that move are not skipped | orders are lost |
 | missing members | a family is whole before it is booked | it is booked while a sibling is open |
 | poll after the newest change | no member's snapshot is older than a sibling | goods are booked twice |
-| age of a look-up | a process that was stopped looks again | it creates what has landed meanwhile |
+| age of a look-up | who had to wait looks again | it creates what has landed meanwhile |
 | identity of the file | intents go where they will be found | creates are sent and nobody knows |
 | host | a copy on another host waits as after a rebuild | what the other host sent lands beside it |
 | witness | an old copy is not the truth | what it does not know is created again |
@@ -199,7 +199,7 @@ GUARDS = {
         _any_poll, reading.split_between_two_polls_of_one_run, "more ribbons"
     ),
     "age of a look-up": Guard(
-        _look_up_never_ages, booking.process_that_sleeps_after_its_look_up, "created 2 times"
+        _look_up_never_ages, booking.create_that_waits_behind_a_slow_one, "created 2 times"
     ),
     "identity of the file": Guard(
         _any_file, booking.file_replaced_during_a_run, "sent without an intent"

@@ -220,6 +220,43 @@ class Killer:
             self.victim.wait(LONGEST)
 
 
+class Sleeper:
+    """Stop a process at its first call of a kind, once it has had its effect or before.
+
+    The call itself is answered at once; whether the process reads it is its own affair.
+    """
+
+    def __init__(self, wanted: Callable[[Request], bool]) -> None:
+        self.wanted = wanted
+        self.victim: subprocess.Popen[str] | None = None
+        self.asleep = threading.Event()
+        self._lock = threading.Lock()
+
+    def __call__(self, _vendor: str, request: Request, answer: Step) -> Response:
+        with self._lock:
+            if self.victim is not None and not self.asleep.is_set() and self.wanted(request):
+                self.victim.send_signal(signal.SIGSTOP)
+                os.waitid(os.P_PID, self.victim.pid, os.WSTOPPED | os.WNOWAIT)
+                self.asleep.set()
+        return answer()
+
+    def wait(self) -> None:
+        """Wait until the victim sleeps."""
+        assert self.asleep.wait(LONGEST)
+
+
+def is_create(request: Request) -> bool:
+    return request.method == "POST" and request.path.endswith("/salesInvoices")
+
+
+def is_look_up(request: Request) -> bool:
+    return request.method == "GET" and request.path.endswith("/salesInvoices")
+
+
+def is_post(request: Request) -> bool:
+    return "Microsoft.NAV" in request.path
+
+
 def writes(world: World, since: int = 0) -> list[Request]:
     """Return the calls that changed something in Business Central, of those after the first n."""
     calls = world.log.calls("bc")[since:]

@@ -1,7 +1,6 @@
 """Several processes on one connection: cron twice, cron with worker and replay, and one asleep."""
 
 import json
-import os
 import signal
 import subprocess
 import threading
@@ -14,7 +13,17 @@ import pytest
 from bcss.errors import Exit
 from bcss.sandbox.kit import Request, Response
 from tests.checker import problems
-from tests.processes.harness import LONGEST, Host, Step, host, writes
+from tests.processes.harness import (
+    LONGEST,
+    Host,
+    Sleeper,
+    Step,
+    host,
+    is_create,
+    is_look_up,
+    is_post,
+    writes,
+)
 
 _FINE = (int(Exit.DONE), int(Exit.HELD))
 
@@ -38,18 +47,6 @@ def created(made: Host) -> Counter[str]:
         for one in writes(made.world)
         if one.path.endswith("/salesInvoices")
     )
-
-
-def is_create(request: Request) -> bool:
-    return request.method == "POST" and request.path.endswith("/salesInvoices")
-
-
-def is_look_up(request: Request) -> bool:
-    return request.method == "GET" and request.path.endswith("/salesInvoices")
-
-
-def is_post(request: Request) -> bool:
-    return "Microsoft.NAV" in request.path
 
 
 def test_of_two_cron_runs_in_the_same_second_one_ends_with_6(
@@ -100,37 +97,16 @@ def test_cron_worker_and_replay_together_book_each_order_once(
     assert max(created(made).values()) == 1
 
 
-class _Sleeper:
-    """Stop a process at its first call of a kind, once it has had its effect or before.
-
-    The call itself is answered at once; whether the process reads it is its own affair.
-    """
-
-    def __init__(self, wanted: Callable[[Request], bool]) -> None:
-        self.wanted = wanted
-        self.victim: subprocess.Popen[str] | None = None
-        self.asleep = threading.Event()
-        self._lock = threading.Lock()
-
-    def __call__(self, _vendor: str, request: Request, answer: Step) -> Response:
-        with self._lock:
-            if self.victim is not None and not self.asleep.is_set() and self.wanted(request):
-                self.victim.send_signal(signal.SIGSTOP)
-                os.waitid(os.P_PID, self.victim.pid, os.WSTOPPED | os.WNOWAIT)
-                self.asleep.set()
-        return answer()
-
-
 @pytest.mark.parametrize("wanted", [is_look_up, is_create, is_post])
 def test_a_process_that_sleeps_past_the_horizon_books_nothing_twice(
     host_of: Callable[..., Host], wanted: Callable[[Request], bool]
 ) -> None:
     """SIGSTOP with the settle horizon at nothing, others go on, SIGCONT."""
     made = host_of(4)
-    sleeper = _Sleeper(wanted)
+    sleeper = Sleeper(wanted)
     made.meddle = sleeper
     sleeper.victim = victim = made.bcss("sync", "all")
-    assert sleeper.asleep.wait(LONGEST)
+    sleeper.wait()
 
     cron = made.run("sync", "all")
     worker = made.wait(made.worker())
@@ -149,10 +125,10 @@ def test_a_process_that_sleeps_past_the_horizon_books_nothing_twice(
 
 def test_a_killed_process_leaves_no_lock_behind(host_of: Callable[..., Host]) -> None:
     made = host_of(4)
-    sleeper = _Sleeper(is_create)
+    sleeper = Sleeper(is_create)
     made.meddle = sleeper
     sleeper.victim = victim = made.bcss("sync", "all")
-    assert sleeper.asleep.wait(LONGEST)
+    sleeper.wait()
     victim.kill()
     assert made.wait(victim).code == -signal.SIGKILL
 

@@ -231,6 +231,9 @@ def test_draining_wakes_those_that_wait(monkeypatch: pytest.MonkeyPatch) -> None
     with connect(int(server.server_address[1])) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+        nap = threading.Event()
+        while not server._idle:
+            nap.wait(0.01)
         begun = time.monotonic()
         server.drain()
         thread.join()
