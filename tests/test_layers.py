@@ -38,9 +38,15 @@ LAYERS: dict[str, set[str]] = {
     "store.hints": BASE | {"store.sqlite"},
     "booking": PURE | {"booking", "mapping", "store", "businesscentral"},
     "flows": PURE
-    | {"flows", "booking", "mapping", "store", "shipstation", "businesscentral", "locks", "http"},
-    "listener": BASE | {"config.schema", "store.hints", "secrets", "listener", "request"},
-    "worker": BASE | {"app", "flows", "config", "store.hints", "locks", "worker"},
+    | {"flows", "booking", "mapping", "store", "shipstation", "businesscentral", "locks", "http"}
+    | {"notifications", "secrets", "reply", "request"},
+    "httpserver": BASE,
+    "keeper": BASE,
+    "notifications": BASE | {"businesscentral.records"},
+    "listener": BASE
+    | {"config.schema", "store.hints", "secrets", "httpserver", "keeper", "notifications"}
+    | {"request"},
+    "worker": {"*"},
     "app": {"*"},
     "cli": {"*"},
     "sandbox": {"sandbox"},

@@ -27,9 +27,13 @@ FLOWS = {
     "shipments": ("pull-shipments", "bcss.flows.shipments", "pull_shipments"),
     "subs": ("renew-subs", "bcss.flows.subscriptions", "renew_subs"),
     "hints": ("sync hints", "bcss.flows.hints", "work_hints"),
+    "due-subs": ("renew-subs", "bcss.flows.subscriptions", "renew_subs_if_due"),
+    "some-items": ("push-items", "bcss.flows.items", "push_some_items"),
     "sweep": ("sweep", "bcss.flows.sweep", "sweep_if_due"),
 }
-ALL = ("items", "customers", "orders", "shipments", "subs", "sweep")
+# Renewal comes first, since it asks for nothing unless little time is left (design §2); a first
+# push of thousands of products must not delay booking.
+ALL = ("due-subs", "some-items", "customers", "orders", "shipments", "sweep")
 BOOKING = ("orders", "shipments")
 
 

@@ -17,10 +17,17 @@ from bcss.shipstation.records import UnreadableRecord
 from bcss.store.cachestate import items_state
 from bcss.store.queue import About
 
+# Products that one run of `sync all` changes at most; each costs two of 40 calls a minute.
+_A_RUN = 50
 MISSING = "missing_products"  # how many products ShipStation lacks, for `status`
 _MISSING_SET = "missing_products_set"
 _PUSHED = "items_pushed"
 _DAILY = timedelta(hours=24)
+
+
+def push_some_items(conn: Connection) -> None:
+    """Push what changed, a bounded number of products a run, so that booking gets its turn."""
+    push_items(conn, most=_A_RUN)
 
 
 def push_items(conn: Connection, most: int | None = None) -> None:
