@@ -141,7 +141,11 @@ def _letters(text: str) -> str:
 def _excuses(database: Path) -> tuple[set[str], set[str]]:
     conn = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     try:
-        held = conn.execute("SELECT order_number FROM hold WHERE closed_at IS NULL").fetchall()
+        held = conn.execute(
+            "SELECT order_number FROM hold WHERE closed_at IS NULL UNION "
+            "SELECT order_number FROM unit JOIN store_stop USING (store_id) "
+            "WHERE state = 'drafted'"
+        ).fetchall()
         waiting = conn.execute(
             "SELECT order_number FROM unit WHERE waiting <> '' AND state <> 'confirmed'"
         ).fetchall()

@@ -108,7 +108,8 @@ def _posted(desk: Desk, unit: Unit, document: Document) -> None:
     )
     if verdict is not None and not _accepted(unit, document):
         desk.hold(posted, verdict)
-        desk.store.stop_store(unit.store_id, verdict.message, unit.unit_id)
+        if unit.post_attempted:  # a document found as posted says nothing of our next posting
+            desk.store.stop_store(unit.store_id, verdict.message, unit.unit_id)
         return
     total = show(document.total_including_tax, document.currency_code)
     desk.note(

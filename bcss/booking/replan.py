@@ -17,6 +17,7 @@ from bcss.mapping.hashes import booked_hash, money_hash, track_hash
 from bcss.mapping.readiness import (
     NOT_SHIPPED,
     WAITING_FOR_EVIDENCE,
+    WAITING_FOR_POLL,
     WAITING_FOR_SIBLING,
     Drop,
     Moment,
@@ -179,6 +180,10 @@ def _booked(unit: Unit, family: Family, readiness: Readiness, moment: Moment) ->
     verdict = _after_post(unit, family, moment)
     if verdict is not None and isinstance(readiness, Verdict) and readiness.why is Why.KEY_SHARED:
         return Step(unit, readiness)  # another order, which the document never stood for
+    if unit.waiting == WAITING_FOR_POLL:
+        unit = replace(unit, waiting="")
+    if verdict is None and readiness == Wait(WAITING_FOR_POLL) and _has_news(unit, family):
+        return Step(replace(unit, waiting=unit.waiting or WAITING_FOR_POLL))
     if verdict is None and isinstance(readiness, Draft) and _has_news(unit, family):
         wanted = track_hash(readiness, readiness.tracking)
         if wanted != unit.tracked_hash:

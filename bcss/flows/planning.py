@@ -82,6 +82,7 @@ def _due(conn: Connection, changed: Iterable[int]) -> list[int]:
         if unit.waiting in _TIMED or (unit.held and _may_release(conn, unit))
     ]
     again += [unit.root_order_id for unit in units.held() if unit.state is State.CONFIRMED]
+    again += [unit.root_order_id for unit in units.waiting_for(WAITING_FOR_POLL)]
     return list(dict.fromkeys([*sorted(changed), *again]))
 
 
@@ -122,8 +123,11 @@ def _plan_some(conn: Connection, order_ids: Sequence[int], changed: Container[in
 
 
 def _in_flight(groups: Iterable[_Group], conn: Connection) -> set[int]:
-    """Return the orders of units in doubt: they are planned again once a read has told."""
-    doubtful = (State.CREATE_INTENT, State.POST_INTENT)
+    """Return the orders of units in doubt: they are planned again once a read has told.
+
+    A posted one is not confirmed yet, so news of it cannot be attached yet.
+    """
+    doubtful = (State.CREATE_INTENT, State.POST_INTENT, State.POSTED)
     return {
         order.order_id
         for group in groups

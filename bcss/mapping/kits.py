@@ -15,7 +15,7 @@ def amounts(
     whole: Decimal, kit: Kit, parts: Sequence[tuple[KitPart, Found]], currency: str
 ) -> list[Decimal] | None:
     """Return what each component takes of a line's amount; None where nothing says how."""
-    if kit.price == "first":
+    if kit.price == "first" or not whole:
         return [whole] + [ZERO] * (len(parts) - 1)
     weights = [_weight(part, found) for part, found in parts]
     if not sum(weights):

@@ -61,7 +61,8 @@ def _short(value: Any) -> str:
         case list():
             return "[" + ", ".join(_short(one) for one in value) + "]"
         case _:
-            return str(value) if len(str(value)) <= 60 else f"{str(value)[:57]}…"
+            text = str(value) or "(none)"
+            return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004 - a wide cell
 
 
 def _outcome(row: Row) -> str:

@@ -62,3 +62,11 @@ class Points:
                 yield
         finally:
             rig.before, rig.after = outer
+
+
+def has_effect(name: str) -> bool:
+    """Tell whether something has just become durable here: a commit, or a vendor's change.
+
+    A death before a commit or around a read leaves what the point before it left.
+    """
+    return name == "after commit" or (name.startswith("after ") and " GET " not in name)

@@ -15,7 +15,7 @@ from tests.processes.harness import Host, Killer, host, writes
 
 KILLS_A_BATCH = 40
 BATCHES = 4
-_KILLS_A_WORLD = 10
+_KILLS_A_WORLD = 12
 _QUIET = 6
 _ENDS = (int(Exit.DONE), int(Exit.HELD))
 
@@ -64,7 +64,7 @@ def _play(made: Host, dice: random.Random, outcome: Outcome, seed: int) -> None:
     for _ in range(_KILLS_A_WORLD):
         only_writes = dice.random() < 0.7
         killer = Killer(
-            dice.randint(1, 5 if only_writes else 25),
+            dice.randint(1, 4 if only_writes else 20),
             dice.choice(("before", "after")),
             only_writes=only_writes,
         )
@@ -75,6 +75,8 @@ def _play(made: Host, dice: random.Random, outcome: Outcome, seed: int) -> None:
         outcome.kills += ended.code == -9
         if ended.code not in (-9, *_ENDS):
             outcome.broken.append(f"seed {seed}: exit {ended.code}: {ended.err}")
+        if ended.code != -9:
+            break
     made.meddle = None
     outcome.broken += [f"seed {seed}: {text}" for text in _settle(made, outcome)]
 

@@ -9,7 +9,7 @@ from bcss.errors import BcssError, worst
 from bcss.flows.orders import pull_orders
 from bcss.flows.shipments import pull_shipments
 
-PATIENCE = 2.0  # seconds for the booking lock, instead of 60
+PATIENCE = 0.5  # seconds for the booking lock, instead of 60
 
 
 def main(config: str) -> int:

@@ -93,7 +93,7 @@ def refused(ended: Ended, code: Exit, *words: str) -> None:
 def recovers(made: Host, watch: Watch) -> None:
     """Run on undisturbed and judge: each order once, and no send without its intent."""
     watch.acted = False
-    for _ in range(3):
+    for _ in range(2):
         ended = sync(made)
         assert ended.code in _FINE, ended.err
     assert problems(made.world, made.database) == []
