@@ -18,6 +18,7 @@ from bcss.config.schema import (
 )
 from bcss.errors import BcssError, Exit, worst
 from bcss.flows.connection import Connection
+from bcss.flows.hooks import shortfalls
 from bcss.flows.route import tracking_route
 from bcss.secrets import status
 
@@ -231,6 +232,16 @@ def _carriers(conn: Connection) -> Iterator[Finding]:
             yield Finding("carrier", "warning", text)
 
 
+def _webhooks(conn: Connection) -> Iterator[Finding]:
+    if conn.config.webhooks is None:
+        return
+    problems = shortfalls(conn)
+    for text in problems:
+        yield Finding("webhook", "warning", f"{text}: bcss webhooks register, or list")
+    if not problems:
+        yield Finding("webhooks", "ok", "ShipStation tells our listener what happens")
+
+
 _BUSINESS_CENTRAL: tuple[tuple[str, Look], ...] = (
     ("sign-in", _sign_in),
     ("permission", _permissions),
@@ -242,4 +253,5 @@ _SHIPSTATION: tuple[tuple[str, Look], ...] = (
     ("API key", _key),
     ("store", _stores),
     ("carrier", _carriers),
+    ("webhook", _webhooks),
 )

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from bcss import __version__
-from bcss.cli import audit, operate, review, setup, sync, trial
+from bcss.cli import audit, operate, review, setup, sync, trial, webhooks
 from bcss.cli.arguments import behind
 from bcss.cli.ending import Terminated
 from bcss.errors import Exit
@@ -43,7 +43,7 @@ def _main(
     """Keep Business Central and ShipStation in step, and prove it."""
 
 
-for part in (sync, operate, audit, review, setup, trial):
+for part in (sync, operate, audit, review, setup, trial, webhooks):
     part.register(app)
 
 

@@ -86,8 +86,10 @@ def _entries(sku: str, rules: Mapping[str, SkuRule]) -> tuple[ItemAlias | Kit, .
 
 def _numbers_of(rule: ItemAlias | Kit) -> list[str]:
     names = [rule.item] if isinstance(rule, ItemAlias) else [one.item for one in rule.components]
-    folded = [code(name) for name in names]
-    return folded + [one.rpartition(_SLASH)[0] for one in folded if _SLASH in one]
+    found = []
+    for name in map(code, names):
+        found += [name.rpartition(_SLASH)[0], name] if _SLASH in name else [name]
+    return found
 
 
 def _holds(rule: ItemAlias | Kit, on: date | None) -> bool:

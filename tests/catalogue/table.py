@@ -62,7 +62,7 @@ def _short(value: Any) -> str:
             return "[" + ", ".join(_short(one) for one in value) + "]"
         case _:
             text = str(value) or "(none)"
-            return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004 - a wide cell
+            return text if len(text) <= 60 else f"{text[:57]}…"
 
 
 def _outcome(row: Row) -> str:
