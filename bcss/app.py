@@ -169,6 +169,7 @@ def finish(conn: Connection) -> Summary:
             "posted": report.posted,
             "confirmed": report.confirmed,
             "dropped": report.dropped,
+            "credited": report.credited,
             "held": len(new_holds),
             "waived_controls": sorted(report.waived),
             "errors": [error.message[:300] for error in report.errors],

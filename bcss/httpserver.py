@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 from http.server import ThreadingHTTPServer
@@ -25,6 +25,7 @@ MAX_HEAD: Final = 8 * 1024
 MAX_CONNECTIONS: Final = 64
 IDLE_SECONDS: Final = 5.0
 DEADLINE_SECONDS: Final = 10.0
+GRACE_SECONDS: Final = 1.0  # how long a sender may take before it must give way to another
 _LINGER_SECONDS: Final = 1.0
 _LINGER_BYTES: Final = 4 * 1024 * 1024
 _RETRY_AFTER: Final = 5
@@ -39,12 +40,13 @@ _ANY_LENGTH = re.compile(rb"[0-9]{1,60}")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request that was read whole; path and query as they came."""
+    """A request that was read whole; path and query as they came, header names in lower case."""
 
     method: str
     path: str
     query: str
     body: bytes
+    headers: Mapping[bytes, list[bytes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +151,14 @@ class _Handler(socketserver.StreamRequestHandler):
             while not self.close_connection and self._await_request():
                 self._serve_one()
 
+    def finish(self) -> None:
+        self.server.has_read(self.connection)
+        super().finish()
+
     def _await_request(self) -> bool:
         """Wait for the first byte of a request; return False when there will be none."""
         self.patience.allow(IDLE_SECONDS)
+        self.server.reads(self.connection)
         with self.server.idling(self.connection) as may_wait:
             return may_wait and bool(self.reader.peek(1))
 
@@ -163,7 +170,9 @@ class _Handler(socketserver.StreamRequestHandler):
             path = _path_of(line)
             head = self._head(line)
             self.close_connection = not head.persistent
-            answer = self.server.app.answer(self._request(head))
+            request = self._request(head)
+            self.server.has_read(self.connection)
+            answer = self.server.app.answer(request)
             sends_body = head.method != b"HEAD"
         except _Refused as refusal:
             self.close_connection = True
@@ -215,7 +224,7 @@ class _Handler(socketserver.StreamRequestHandler):
         body = self.reader.read(length)
         if len(body) < length:
             raise _Gone  # half a message is none
-        return Request(head.method.decode("ascii"), head.path, head.query, body)
+        return Request(head.method.decode("ascii"), head.path, head.query, body, head.headers)
 
     def _send(self, answer: Answer, *, body: bool) -> None:
         content = message(answer, closing=self.close_connection, body=body)
@@ -241,19 +250,58 @@ class Server(ThreadingHTTPServer):
     block_on_close = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], app: App, clock: Clock) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        app: App,
+        clock: Clock,
+        *,
+        inherited: socket.socket | None = None,
+    ) -> None:
         self.app = app
         self.clock = clock
         self.draining = False
         self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._lock = threading.Lock()
         self._idle: set[socket.socket] = set()
+        self._slow: dict[socket.socket, float] = {}
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        super().__init__(address, _Handler)
+        super().__init__(address, _Handler, bind_and_activate=inherited is None)
+        if inherited is not None:
+            self.socket.close()
+            self.socket = inherited
+            self.server_address = inherited.getsockname()
+        # A client that left before it was accepted must not make the accepting thread wait.
+        self.socket.setblocking(False)
 
     def server_bind(self) -> None:
         """Bind without asking the name service for our own name."""
         socketserver.TCPServer.server_bind(self)
+
+    def reads(self, connection: socket.socket) -> None:
+        """Note since when a connection has had the time to send a request."""
+        with self._lock:
+            self._slow.pop(connection, None)
+            self._slow[connection] = self.clock.monotonic()
+
+    def has_read(self, connection: socket.socket) -> None:
+        """Note that a connection has sent a whole request, or has ended."""
+        with self._lock:
+            self._slow.pop(connection, None)
+
+    def _make_room(self) -> bool:
+        """End the connection that has been slowest to send, for the sake of a new one.
+
+        An honest sender's request is read within milliseconds; a second is slow.
+        """
+        with self._lock:
+            slowest, since = next(iter(self._slow.items()), (None, 0.0))
+            if slowest is None or self.clock.monotonic() - since < GRACE_SECONDS:
+                return False
+            del self._slow[slowest]
+            with suppress(OSError):
+                slowest.shutdown(socket.SHUT_RDWR)
+        return self._places.acquire(timeout=GRACE_SECONDS)
 
     def idling(self, connection: socket.socket) -> "_Idling":
         """Note that a connection waits for a request and may be closed at any time."""
@@ -261,7 +309,7 @@ class Server(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give a connection its thread, or turn it away at once."""
-        if not self._places.acquire(blocking=False):
+        if not self._places.acquire(blocking=False) and not self._make_room():
             self._turn_away(request)
             return
         try:

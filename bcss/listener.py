@@ -10,11 +10,12 @@ import queue
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import bcss
@@ -26,13 +27,17 @@ from bcss.keeper import Keeper, say
 from bcss.notifications import read_notifications
 from bcss.request import is_loopback
 from bcss.secrets import resolve
+from bcss.signatures import Signatures
 from bcss.store.hints import Arrival, Hints, hints_path
+from bcss.systemd import OURS, inherited_socket, notify
 
 MAX_POINTER: Final = 4 * 1024
 MAX_NOTIFICATION: Final = 1024 * 1024
 _COMMIT_SECONDS: Final = 8.0
 _GROUP: Final = 512
 _MAX_FIELDS: Final = 20
+# A signal may reach another thread than the one that waits for it, and does not wake that.
+_BEAT: Final = 0.5
 
 Place = Literal["shipstation", "business-central", "healthz", ""]
 
@@ -55,6 +60,8 @@ class Writer:
         self._synchronous = synchronous
         self._queue: queue.SimpleQueue[_Ticket | None] = queue.SimpleQueue()
         self._ready = threading.Event()
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
         self._problem: BcssError | None = None
         self._thread = threading.Thread(target=self._run, name="hints", daemon=True)
 
@@ -70,6 +77,14 @@ class Writer:
         ticket = _Ticket(tuple(arrivals))
         self._queue.put(ticket)
         return ticket.settled.wait(_COMMIT_SECONDS) and ticket.stored
+
+    def tally(self, name: str) -> None:
+        """Count what is not stored, at some time soon; nobody waits for it."""
+        with self._lock:
+            first = not self._counts
+            self._counts[name] += 1
+        if first:
+            self._queue.put(_Ticket(()))
 
     def is_alive(self) -> bool:
         """Tell whether hints can be stored at all."""
@@ -120,6 +135,10 @@ class Writer:
             hints = hints or self._open()
             hints.add([one for ticket in tickets for one in ticket.arrivals])
             stored = True
+            with self._lock:
+                counts, self._counts = self._counts, Counter()
+            if counts:
+                hints.tally(counts)
         except BcssError as error:
             say(f"a hint was not stored, its sender was told to try again: {error}")
             if hints is not None:
@@ -137,6 +156,7 @@ class Receiver:
 
     token: str
     writer: Writer
+    signatures: Signatures | None = None
 
     def body_limit(self, path: str) -> int:
         """Return the largest body: a pointer is short, notifications come in batches."""
@@ -148,7 +168,7 @@ class Receiver:
             case "business-central":
                 return self._business_central(request)
             case "shipstation" if request.method == "POST":
-                return self._stored([Arrival("shipstation", request.body)])
+                return self._shipstation(request)
             case "healthz" if request.method in ("GET", "HEAD"):
                 alive = self.writer.is_alive()
                 return Answer(HTTPStatus.OK if alive else HTTPStatus.SERVICE_UNAVAILABLE)
@@ -186,6 +206,23 @@ class Receiver:
             case _:
                 return ""
 
+    def _shipstation(self, request: Request) -> Answer:
+        """Take a pointer; one whose signature is wrong leaves nothing but a count."""
+        verdict = self.signatures.judge(request) if self.signatures else "unsigned"
+        match verdict:
+            case "unsigned":
+                return self._stored([Arrival("shipstation", request.body)])
+            case "good":
+                return self._stored([Arrival("signed", request.body)])
+            case "unknown key":
+                self.writer.tally(verdict)
+                return self._stored([Arrival("poll")])
+            case "bad signature":
+                self.writer.tally(verdict)
+                return Answer(HTTPStatus.BAD_REQUEST)
+            case _:
+                assert_never(verdict)
+
     def _business_central(self, request: Request) -> Answer:
         challenge = _validation_token(request.query)
         if challenge is not None:
@@ -222,11 +259,13 @@ class Listener:
                 "The configuration has no webhooks section.",
                 hint="Add webhooks: {public_url: …, token: …}; `bcss init` shows one.",
             )
-        token = resolve(config.webhooks.token)
-        self.writer = Writer(hints_path(config.state.path), clock, synchronous=synchronous)
+        token, path = resolve(config.webhooks.token), hints_path(config.state.path)
+        self.writer = Writer(path, clock, synchronous=synchronous)
         self.writer.start()
+        signed = config.shipstation.v2_api_key is not None
+        receiver = Receiver(token, self.writer, Signatures(path, clock) if signed else None)
         try:
-            self._server = _bind(config.webhooks.listen, Receiver(token, self.writer), clock)
+            self._server = _bind(config.webhooks.listen, receiver, clock)
         except BaseException:
             self.writer.close()
             raise
@@ -253,7 +292,7 @@ class Listener:
 
 def _bind(listen: tuple[str, int], receiver: Receiver, clock: Clock) -> Server:
     try:
-        return Server(listen, receiver, clock)
+        return Server(listen, receiver, clock, inherited=inherited_socket())
     except OSError as error:
         host, port = listen
         raise FixConfig(
@@ -286,7 +325,11 @@ def serve(config: Config, *, worker: bool) -> int:
     say(f"{config.name}: listening on {host}:{port}.")
     if not is_loopback(host):
         say(f"{host} can be reached from outside, without TLS: put a TLS proxy before it.")
-    ended.wait()
+    notify("READY=1")
+    while not ended.wait(_BEAT):
+        if listener.writer.is_alive():
+            notify("WATCHDOG=1")
+    notify("STOPPING=1")
     listener.drain()
     if keeper:
         keeper.stop()
@@ -299,4 +342,6 @@ def _worker_command(config: Config) -> list[str]:
 
 
 def _worker_env() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path(bcss.__file__).parent.parent)}
+    """Pass the environment on, but what systemd tells the listener alone."""
+    kept = {name: value for name, value in os.environ.items() if name not in OURS}
+    return {**kept, "PYTHONPATH": str(Path(bcss.__file__).parent.parent)}

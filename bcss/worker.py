@@ -22,6 +22,7 @@ from bcss.config.load import load
 from bcss.config.schema import Config
 from bcss.errors import BcssError, Exit, worst
 from bcss.flows.hints import work_hints
+from bcss.flows.signingkeys import refresh_keys
 from bcss.keeper import say
 from bcss.store.hints import Hints, hints_path
 
@@ -85,6 +86,7 @@ def drain(config: Config, *, follow: bool, around: Surroundings | None = None) -
 
 def _drain_once(config: Config, around: Surroundings, stop: _Stop) -> Exit:
     codes = [Exit.DONE]
+    _fetch_keys(config, around)
     while _any_waiting(config, around.clock):
         summary = _one_batch(config, around, stop)
         codes.append(summary.exit_code)
@@ -98,7 +100,11 @@ def _follow(config: Config, around: Surroundings, stop: _Stop) -> None:
     parent = os.getppid()
     pause = _LOOK
     said = ""
+    keys_looked: float | None = None
     while not stop.event.wait(pause) and os.getppid() == parent:
+        if keys_looked is None or around.clock.monotonic() - keys_looked >= _WINDOW:
+            keys_looked = around.clock.monotonic()
+            _fetch_keys(config, around)
         pause = max(_LOOK, pace.wait())
         if pause > _LOOK or not _any_waiting(config, around.clock):
             continue
@@ -111,6 +117,13 @@ def _follow(config: Config, around: Surroundings, stop: _Stop) -> None:
             say(f"{config.name}: a webhook's work must wait: {problem}")
         said = problem
         pause = _pause_after(summary)
+
+
+def _fetch_keys(config: Config, around: Surroundings) -> None:
+    """Keep the listener's keys fresh; without them its hints are worth a poll all the same."""
+    problem = refresh_keys(config, around.clock, around.transport)
+    if problem:
+        say(f"{config.name}: the keys of signed webhooks: {problem}")
 
 
 def _pause_after(summary: Summary) -> float:

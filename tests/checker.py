@@ -296,12 +296,17 @@ def _wrong_tracking(row: Row, family: Family, files: str) -> list[str]:
     text = " ".join(line["description"] for line in row["lines"]) + files
     numbers = [one["trackingNumber"] for one in family.counting if one["trackingNumber"]]
     found = [f"I4 {number}: {one} is told nowhere" for one in numbers if one not in text]
-    latest = family.counting[-1]
+    latest = ([one for one in family.counting if one["trackingNumber"]] or family.counting)[-1]
     if row["trackingNumber"] not in {one["trackingNumber"] or "" for one in family.sent}:
         found.append(f"I4 {number}: tracking {row['trackingNumber']!r}")
     wanted = AGENTS.get((latest["carrierCode"], latest.get("serviceCode") or ""))
     current = row["trackingNumber"] == (latest["trackingNumber"] or "")
-    if current and wanted and (row["agent"], row["service"]) != wanted:
+    if (
+        current
+        and wanted
+        and latest is family.counting[-1]
+        and (row["agent"], row["service"]) != wanted
+    ):
         found.append(f"I4 {number}: agent {row['agent']} {row['service']}")
     if not files and not family.voided and not current:
         found.append(f"I4 {number}: tracking {row['trackingNumber']!r} is not the latest")

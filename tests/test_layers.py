@@ -45,7 +45,9 @@ LAYERS: dict[str, set[str]] = {
     "notifications": BASE | {"businesscentral.records"},
     "listener": BASE
     | {"config.schema", "store.hints", "secrets", "httpserver", "keeper", "notifications"}
-    | {"request"},
+    | {"request", "signatures", "systemd"},
+    "systemd": BASE,
+    "signatures": BASE | {"httpserver", "shipstation.signature", "store.hints"},
     "worker": {"*"},
     "app": {"*"},
     "cli": {"*"},
@@ -57,7 +59,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "msal": ("businesscentral.auth",),
     "requests": ("businesscentral.auth",),
     "keyring": ("secrets",),
-    "cryptography": ("vault",),
+    "cryptography": ("shipstation.signature", "vault"),
     "yaml": ("config.load",),
     "pydantic": ("config.edge", "config.load"),
     "sqlite3": ("store.sqlite",),

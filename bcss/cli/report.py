@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MOST = 5
 _BRACKETS = re.compile(r"\([^)]*\)")
-_COUNTED = ("created", "adopted", "tracked", "posted", "confirmed", "dropped")
+_COUNTED = ("created", "adopted", "tracked", "posted", "confirmed", "dropped", "credited")
 _WORDS = {
     "created": "drafts created",
     "adopted": "found again",
@@ -25,6 +25,7 @@ _WORDS = {
     "posted": "posted",
     "confirmed": "confirmed",
     "dropped": "dropped",
+    "credited": "credited",
 }
 
 

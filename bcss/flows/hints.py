@@ -22,7 +22,7 @@ from bcss.flows.shipments import pull_shipments
 from bcss.mapping.readiness import WAITING_FOR_POLL
 from bcss.reply import clean
 from bcss.shipstation import streams
-from bcss.shipstation.pointer import Pointer, read_pointer
+from bcss.shipstation.pointer import Pointer, asks_for_poll, read_pointer
 from bcss.store.hints import Hint, Hints, hints_path
 from bcss.store.trail import Event
 from bcss.units import State, Unit
@@ -100,9 +100,11 @@ def _read(conn: Connection, waiting: Iterable[Hint]) -> _Work:
                 work.changed.update(_REFRESHED)
             case "business_central":
                 _read_changes(conn, hint.body, work)
-            case "shipstation":
+            case "shipstation" | "signed":
                 pointer = read_pointer(hint.body, host=host, stores=stores)
-                if pointer is None:
+                if pointer is None and hint.kind == "signed":
+                    work.poll |= asks_for_poll(hint.body)
+                elif pointer is None:
                     work.refused.append(clean(hint.body[:200].decode("utf-8", "replace"), _SHOWN))
                 else:
                     work.pointers[pointer] = None

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from bcss.booking.desk import Desk
 from bcss.booking.lookup import apply, look_up
 from bcss.booking.machine import confirm_open
 from bcss.clock import iso
@@ -11,6 +12,7 @@ from bcss.flows.capture import capture
 from bcss.flows.connection import Connection
 from bcss.flows.orders import desk_of
 from bcss.flows.planning import plan
+from bcss.flows.reversal import find_later
 from bcss.mapping.reference import Identity, hashed_form, plain_form, unit_hash
 from bcss.store.db import Store
 from bcss.store.trail import Event
@@ -33,6 +35,7 @@ def rebuild(conn: Connection, since: datetime) -> None:
     adopted = _adopt(conn)
     desk = desk_of(conn, FLOW)
     confirm_open(desk)
+    adopted += _later_generations(conn, desk)
     text = f"rebuilt since {since.date()}: {adopted} documents adopted"
     with conn.store.write():
         conn.store.trail.add(conn.now(), Event("event", FLOW, "run:rebuild", text))
@@ -62,6 +65,18 @@ def _adopt(conn: Connection) -> int:
                 apply(desk, look_up(desk, group))
         left = conn.store.units.in_states([State.READY])
     return desk.report.adopted
+
+
+def _later_generations(conn: Connection, desk: Desk) -> int:
+    """Follow each order through the credits and new bookings that it has seen."""
+    before = desk.report.adopted
+    while fresh := find_later(conn, desk):
+        plan(conn)
+        for group in _groups([conn.store.units.get(unit.unit_id) for unit in fresh]):
+            with desk.lock():
+                apply(desk, look_up(desk, group))
+        confirm_open(desk)
+    return desk.report.adopted - before
 
 
 def _as_of(conn: Connection, unit: Unit, store_id: int) -> Unit | None:

@@ -12,6 +12,7 @@ from bcss.booking.reverse import LOOK_AGAIN
 from bcss.errors import FixConfig
 from bcss.flows.connection import Connection
 from bcss.flows.planning import IGNORED, VANISHED
+from bcss.flows.reversal import resume_undisputed
 from bcss.holds import REASONS, Hold, Why
 from bcss.locks import booking_lock
 from bcss.mapping.families import Evidence, Family, close, root_of
@@ -309,16 +310,9 @@ def _accepted(conn: Connection, unit: Unit) -> tuple[Unit, str]:
     """Accept a posted document, and let its store post again when no other one is disputed."""
     number = unit.document_number
     changed = replace(unit, approved=f"posted:{number}")
-    disputed = [
-        hold
-        for hold in conn.store.holds.open()
-        if hold.why == Why.POSTED_TOTAL_DIFFERS
-        and hold.store_id == unit.store_id
-        and hold.subject != f"unit:{unit.unit_id}"
-    ]
+    disputed = resume_undisputed(conn, unit)
     if disputed:
-        return changed, f"{number} is accepted; {len(disputed)} more of its store wait."
-    conn.store.resume_store(unit.store_id)
+        return changed, f"{number} is accepted; {disputed} more of its store wait."
     return changed, f"{number} is accepted; store {unit.store_id} posts again."
 
 

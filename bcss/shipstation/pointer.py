@@ -24,6 +24,20 @@ EVENTS: Final = frozenset(
         "FULFILLMENT_REJECTED",
     }
 )
+# Of the V2 events those after which a poll may find something (shipstation.md §12.6).
+V2_EVENTS: Final = frozenset(
+    {
+        "BATCH_PROCESSED_V2",
+        "FULFILLMENT_CANCELED_V2",
+        "FULFILLMENT_CREATED_V2",
+        "FULFILLMENT_REJECTED_V2",
+        "FULFILLMENT_SHIPPED_V2",
+        "FULFILLMENT_UPDATED_V2",
+        "LABEL_CREATED_V2",
+        "SALES_ORDERS_IMPORTED",
+        "SHIPMENT_CREATED_V2",
+    }
+)
 # Nothing but these characters leaves the two URL parsers in use nothing to disagree about: no
 # user information, port, fragment, backslash, escape, control character or foreign letter.
 _URL = re.compile(
@@ -87,6 +101,15 @@ def read_pointer(
     if query is None or not _known_store(query, stores):
         return None
     return Pointer(resource, query, kind)
+
+
+def asks_for_poll(body: bytes) -> bool:
+    """Tell whether a signed V2 webhook is a reason to poll; its pointer is never followed."""
+    try:
+        kind = parse_object(body).get("resource_type") if len(body) <= MAX_BODY else None
+    except NotJson:
+        return False
+    return isinstance(kind, str) and kind in V2_EVENTS
 
 
 def _known_host(found: str, configured: str | None) -> bool:

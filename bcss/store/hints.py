@@ -5,7 +5,7 @@ file. What is full is not refused: instead of each hint it notes only that a pol
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -14,18 +14,29 @@ from bcss.clock import Clock, iso
 from bcss.errors import StateBroken
 from bcss.store.sqlite import Connection, Error, open_file, trouble, write_tx
 
-# A pointer as it came; what Business Central says has changed; poll, or refresh, everything.
-Kind = Literal["shipstation", "business_central", "poll", "refresh"]
+# A pointer as it came, unsigned or with a signature that is good; what Business Central says has
+# changed; poll, or refresh, everything.
+Kind = Literal["shipstation", "signed", "business_central", "poll", "refresh"]
 
+SIGNING_KEYS: Final = "signing keys"  # the fact that holds ShipStation's key set
+UNKNOWN_KEY: Final = "unknown key"  # the tally of webhooks signed by a key that is not in it
 MAX_WAITING: Final = 100_000
 MAX_STARTS: Final = 10  # a hint that ends its worker each time must not do so for ever
 MAX_TRIES: Final = 3
 _PAGE: Final = 500
-_INSTEAD: Final[dict[Kind, Kind]] = {"shipstation": "poll", "business_central": "refresh"}
+_INSTEAD: Final[dict[Kind, Kind]] = {
+    "shipstation": "poll",
+    "signed": "poll",
+    "business_central": "refresh",
+}
 _SCHEMA: Final = """CREATE TABLE IF NOT EXISTS hint (
     hint_id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, body BLOB NOT NULL,
     received_at TEXT NOT NULL, starts INTEGER NOT NULL DEFAULT 0,
     tries INTEGER NOT NULL DEFAULT 0, single TEXT UNIQUE) STRICT"""
+_FACTS: Final = (
+    "CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT"
+)
+_TALLY: Final = "tally:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +77,9 @@ class Hints:
         self._most = most
         self._conn = open_file(path, synchronous=synchronous)
         try:
-            if not self._conn.execute("SELECT 1 FROM sqlite_schema WHERE name = 'hint'").fetchone():
+            if not self._conn.execute("SELECT 1 FROM sqlite_schema WHERE name = 'fact'").fetchone():
                 self._conn.execute(_SCHEMA)
+                self._conn.execute(_FACTS)
             self._inode = path.stat().st_ino
         except Error as error:
             self._conn.close()
@@ -144,6 +156,40 @@ class Hints:
             conn.execute(
                 "UPDATE hint SET starts = starts - 1 WHERE hint_id <= ? AND starts > 0", (last,)
             )
+
+    # What listener and worker tell each other beside the hints -----------------------------------
+
+    def fact(self, name: str) -> str:
+        """Return a noted fact; empty when there is none."""
+        try:
+            row = self._conn.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
+        except Error as error:
+            raise trouble(error, self.path) from None
+        return str(row[0]) if row else ""
+
+    def note(self, facts: Mapping[str, str]) -> None:
+        """Note facts in place of what was noted under these names."""
+        with write_tx(self._conn) as conn:
+            conn.executemany(
+                "INSERT OR REPLACE INTO fact (name, value) VALUES (?,?)", facts.items()
+            )
+
+    def tally(self, counts: Mapping[str, int]) -> None:
+        """Add to counters; all that is left of messages that are not kept."""
+        with write_tx(self._conn) as conn:
+            conn.executemany(
+                "INSERT INTO fact (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE "
+                "SET value = CAST(CAST(value AS INTEGER) + CAST(excluded.value AS INTEGER) AS TEXT)",
+                [(f"{_TALLY}{name}", str(number)) for name, number in counts.items()],
+            )
+
+    def tallies(self) -> dict[str, int]:
+        """Return the counters."""
+        rows = self._conn.execute(
+            "SELECT name, value FROM fact WHERE name >= ? AND name < ? ORDER BY name",
+            (_TALLY, f"{_TALLY}\U0010ffff"),
+        )
+        return {str(name).removeprefix(_TALLY): int(value) for name, value in rows}
 
     def _is_full(self, conn: Connection) -> bool:
         """Compare the numbers' span first, since counting reads the whole table."""

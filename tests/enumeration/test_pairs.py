@@ -51,8 +51,9 @@ def _seconds(stage: Stage, first: First) -> Iterator[Play]:
     """Yield the first run to its end, then one that dies at each point after an effect."""
     whole = stage.rig(first.left)
     whole.run()
+    names = list(whole.points.names)
     yield whole
-    for point, name in enumerate(whole.points.names, 1):
+    for point, name in enumerate(names, 1):
         if has_effect(name):
             play = stage.rig(first.left)
             assert play.run(die_at=point)

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from bcss import app
 from bcss.errors import Exit
 from bcss.flows import review
 from bcss.holds import Why
 from bcss.sandbox.businesscentral import posting
 from bcss.units import CREDITED, State
-from tests.flows.stage import Killed, Killer, Stage, balance
+from tests.flows.stage import BEGINS, Killed, Killer, Stage, balance
 
 NUMBER = "SO-1001"
 
@@ -296,6 +297,26 @@ def test_no_more_than_the_limit_is_posted_in_credits(tmp_path: Path) -> None:
     assert [row["posted"] for row in stage.memos] == [False]
     stage.run()
     assert [row["posted"] for row in stage.memos] == [True]
+
+
+def test_a_rebuild_finds_the_next_generation(tmp_path: Path) -> None:
+    stage = booked(tmp_path)
+    edit(stage)
+    stage.run()
+    stage.decide(review.approve)
+    stage.run()
+    assert balance(stage) == Decimal("29.50")
+
+    app.rebuild(stage.rig.config, BEGINS - timedelta(days=5), stage.rig.around)
+    stage.pass_time(1300)
+    for _ in range(2):
+        stage.run()
+
+    first, second = stage.generations(NUMBER)
+    assert (first.waiting, first.document_number) == (CREDITED, "PS-INV103001")
+    assert (second.state, second.document_number) == (State.CONFIRMED, "PS-INV103002")
+    assert (balance(stage), stage.holds()) == (Decimal("29.50"), [])
+    assert len(stage.posted) == 2
 
 
 def test_a_hold_is_assigned_and_keeps_its_person(tmp_path: Path) -> None:

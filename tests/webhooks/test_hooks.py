@@ -105,13 +105,8 @@ def test_only_ours_are_removed(shop: Shop) -> None:
 
 
 def test_an_answer_that_was_lost_does_not_register_twice(shop: Shop) -> None:
-    shop.world.load(
-        {
-            "faults": [
-                {"api": "shipstation", "path": "/webhooks/subscribe", "action": "drop", "times": 1}
-            ]
-        }
-    )
+    lost = {"vendor": "shipstation", "path": "/webhooks/subscribe", "do": "drop"}
+    shop.world.load({"faults": [lost]})
     assert shop.bcss("webhooks", "register").code == 0
     assert sorted(event for _, event, _ in hooks(shop)) == sorted(USUAL)
 
