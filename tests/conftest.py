@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulation.plugin import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]
+
 SECRETS = {
     "BCSS_TEST_KEY": "sandbox-key",
     "BCSS_TEST_SECRET": "sandbox-key-secret",

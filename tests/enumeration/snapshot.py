@@ -66,14 +66,18 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
-_BY_CHANCE = {"payload": ("salt",), "audit": ("before_commit", "after_commit", "hash")}
+_BY_CHANCE = {
+    "payload": ("salt",),
+    "audit": ("before_commit", "after_commit", "hash"),
+    "_sqlite_migrations": ("applied_at",),
+}
 
 
 def fingerprint(world: World, database: Path) -> bytes:
     """Return a digest of all that may decide what bcss does next.
 
-    Left out are salts and what is computed from them, the database's random name, the request
-    log, and how much of ShipStation's quota is used.
+    Left out are salts and what is computed from them, the database's random name and the real
+    time of its making, the request log, and how much of ShipStation's quota is used.
     """
     digest = sha256(repr((world.bc.state(), world.shipstation.state())).encode())
     digest.update(repr((world.clock.now(), world._pending)).encode())
