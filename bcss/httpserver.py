@@ -248,7 +248,9 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = False
     block_on_close = True
-    request_queue_size = 128
+    request_queue_size = (
+        1024  # a burst that finds no room in the queue is tried again by the second
+    )
 
     def __init__(
         self,

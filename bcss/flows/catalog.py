@@ -1,6 +1,6 @@
 """Refresh the cache of Business Central's master data (design §4.5)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -20,28 +20,40 @@ def is_stale(conn: Connection) -> bool:
     return conn.store.meta("bc:daily_config") != conn.config.digest
 
 
+def note_change(conn: Connection, entity: str, *, wholly: bool = False) -> None:
+    """Note that an entity set changed, for the next refresh; call it inside a write.
+
+    `wholly` when nobody knows since when, so that it must be read from the beginning.
+    """
+    for key in (f"hint:{entity}", f"hint:{entity}:wholly")[: 2 if wholly else 1]:
+        conn.store.set_meta(key, iso(conn.now()))
+
+
 def refresh(conn: Connection) -> list[str]:
     """Read what changed since the last refresh, once a run; return the item numbers changed."""
     if conn.refreshed:
         return []
+    told = bool(conn.store.meta("hint:items"))
     changed = _items(conn)
     if conn.config.customers.ship_to != "none" or _matches_customers(conn):
         refresh_customers(conn)
-    if _due(conn, "bc:daily") or is_stale(conn):
+    # A new item often comes with variants, which nobody can subscribe to (BC §7.3).
+    if told or _due(conn, "bc:daily") or is_stale(conn):
         _places(conn)
     conn.refreshed = True
     return changed
 
 
 def _items(conn: Connection) -> list[str]:
-    begun = conn.now()
-    items = list(conn.bc.items(_since(conn, "bc:items")))
+    begun, heard = conn.now(), _heard(conn, "items")
+    items = list(conn.bc.items(_since(conn, "bc:items", heard)))
     if items:
         details = conn.bc.workflow_items([item.number for item in items])
         items = [_with_details(item, details.get(item.number)) for item in items]
     with conn.store.write():
         changed = conn.store.cache.keep_items(items)
         _mark(conn, "bc:items", begun)
+        _answer(conn, heard)
     return changed
 
 
@@ -52,11 +64,12 @@ def _with_details(item: Item, detail: ItemDetail | None) -> Item:
 
 def refresh_customers(conn: Connection) -> None:
     """Read the customers that changed since the last refresh."""
-    begun = conn.now()
-    customers = list(conn.bc.customers(_since(conn, "bc:customers")))
+    begun, heard = conn.now(), _heard(conn, "customers")
+    customers = list(conn.bc.customers(_since(conn, "bc:customers", heard)))
     with conn.store.write():
         conn.store.cache.keep_customers(customers)
         _mark(conn, "bc:customers", begun)
+        _answer(conn, heard)
 
 
 def _places(conn: Connection) -> None:
@@ -84,9 +97,23 @@ def look_up(conn: Connection, numbers: Iterable[str]) -> bool:
     return bool(found)
 
 
-def _since(conn: Connection, key: str) -> datetime | None:
+def _heard(conn: Connection, entity: str) -> dict[str, str]:
+    """Return what webhooks have said of an entity set since it was last read."""
+    keys = (f"hint:{entity}", f"hint:{entity}:wholly")
+    return {key: text for key in keys if (text := conn.store.meta(key))}
+
+
+def _answer(conn: Connection, heard: Mapping[str, str]) -> None:
+    """Strike what was heard before the reading, but not what has come in meanwhile."""
+    for key, text in heard.items():
+        if conn.store.meta(key) == text:
+            conn.store.set_meta(key, "")
+
+
+def _since(conn: Connection, key: str, heard: Mapping[str, str]) -> datetime | None:
     text = conn.store.meta(key)
-    return parse_utc(text) - OVERLAP if text else None
+    wholly = any(key.endswith(":wholly") for key in heard)
+    return parse_utc(text) - OVERLAP if text and not wholly else None
 
 
 def _mark(conn: Connection, key: str, begun: datetime) -> None:

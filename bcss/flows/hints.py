@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from bcss.clock import iso
 from bcss.errors import BcssError, RecordRefused
 from bcss.flows.capture import capture, keep_batch
+from bcss.flows.catalog import note_change
 from bcss.flows.connection import Connection
 from bcss.flows.orders import pull_orders
 from bcss.flows.planning import plan
@@ -46,11 +46,15 @@ _BOOKABLE: Final = (
 
 @dataclass(slots=True)
 class _Work:
-    """What all hints that wait come to; `poll` when a pointer does not say which orders."""
+    """What all hints that wait come to; `poll` when a pointer does not say which orders.
+
+    Of what changed `wholly` nobody knows since when: it must be read from the beginning.
+    """
 
     pointers: dict[Pointer, None] = field(default_factory=dict)
     poll: bool = False
     changed: Counter[str] = field(default_factory=Counter)
+    wholly: set[str] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
     taken: Counter[str] = field(default_factory=Counter)
 
@@ -98,6 +102,7 @@ def _read(conn: Connection, waiting: Iterable[Hint]) -> _Work:
                 work.poll = True
             case "refresh":
                 work.changed.update(_REFRESHED)
+                work.wholly.update(_REFRESHED)
             case "business_central":
                 _read_changes(conn, hint.body, work)
             case "shipstation" | "signed":
@@ -119,8 +124,12 @@ def _read_changes(conn: Connection, body: bytes, work: _Work) -> None:
         return
     company, _, entity = str(value.get("resource")).partition("/")
     bound = conn.store.meta("bound:company")
-    if not bound or company == f"companies({bound})":
-        work.changed[entity] += 1
+    if bound and company != f"companies({bound})":
+        return
+    work.changed[entity] += 1
+    changes = value.get("changes")
+    if isinstance(changes, dict) and "collection" in changes:
+        work.wholly.add(entity)
 
 
 def _do(conn: Connection, work: _Work) -> None:
@@ -148,7 +157,7 @@ def _note(conn: Connection, work: _Work) -> None:
         conn.store.trail.add(now, Event("event", FLOW, subject, f"hints: {counts}"))
         for entity, number in sorted(work.changed.items()):
             if entity in _REFRESHED:
-                conn.store.set_meta(f"hint:{entity}", iso(now))
+                note_change(conn, entity, wholly=entity in work.wholly)
             text = f"Business Central says that {entity} changed ({number} notifications)"
             event = Event("event", FLOW, subject, text, target="business_central")
             conn.store.trail.add(now, event)

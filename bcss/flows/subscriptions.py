@@ -18,6 +18,7 @@ from bcss.businesscentral.records import Subscription
 from bcss.clock import iso, parse_utc
 from bcss.config.schema import Webhooks
 from bcss.errors import BcssError, InDoubt, RecordMissing, RecordRefused, RetryLater
+from bcss.flows.catalog import note_change
 from bcss.flows.connection import Connection
 from bcss.http import raw_sender
 from bcss.notifications import client_state
@@ -306,7 +307,7 @@ def _write(
 def _lost(conn: Connection, entity: str) -> None:
     """Note that changes may have been missed while nobody was told."""
     with conn.store.write():
-        conn.store.set_meta(f"hint:{entity}", iso(conn.now()))
+        note_change(conn, entity, wholly=True)
     text = f"the subscription to {entity} was lost; what changed meanwhile must be read afresh"
     _note(conn, "event", entity, text, "lost")
 

@@ -97,6 +97,11 @@ class Captured:
                 payload_id,
             ),
         )
+        self._conn.execute("DELETE FROM merged WHERE survivor = ?", (order.order_id,))
+        self._conn.executemany(
+            "INSERT OR IGNORE INTO merged (order_id, survivor) VALUES (?, ?)",
+            [(one, order.order_id) for one in order.merged_ids],
+        )
 
     def keep_stranger(self, order: Order) -> bool:
         """Keep an order of an unlisted or ignored store by id, number and store only."""
@@ -205,11 +210,11 @@ class Captured:
         return [Related(row[0], row[1], tuple(json.loads(row[2]))) for row in rows]
 
     def absorbed_into(self, order_id: int) -> list[int]:
-        """Return captured orders that list this one as merged; few orders are, so it scans."""
+        """Return the captured orders that list this one as merged."""
         rows = self._conn.execute(
-            "SELECT order_id, merged_ids FROM ss_order WHERE merged_ids <> '[]'"
+            "SELECT survivor FROM merged WHERE order_id = ? ORDER BY survivor", (order_id,)
         )
-        return [row[0] for row in rows if order_id in json.loads(row[1])]
+        return [row[0] for row in rows]
 
     def order(self, order_id: int) -> Order | None:
         """Return an order as last captured, or None for a stranger or an unknown id."""

@@ -53,6 +53,11 @@ CREATE INDEX ss_order_dirty ON ss_order (order_id) WHERE dirty > 0;
 CREATE INDEX ss_order_open ON ss_order (status)
   WHERE status IN ('awaiting_shipment', 'awaiting_payment', 'on_hold', 'pending_fulfillment');
 
+CREATE TABLE merged (
+  order_id INTEGER NOT NULL, survivor INTEGER NOT NULL, PRIMARY KEY (order_id, survivor)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX merged_survivor ON merged (survivor);
+
 CREATE TABLE evidence (
   kind TEXT NOT NULL, id INTEGER NOT NULL, order_id INTEGER, order_number TEXT NOT NULL,
   created TEXT NOT NULL, ship_date TEXT NOT NULL, tracking TEXT NOT NULL, carrier TEXT NOT NULL,

@@ -59,9 +59,12 @@ class Ear:
             names = {name.lower(): value for name, value in answer.getheaders()}
             return Got(answer.status, names, answer.read())
 
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
     def raw(self, *pieces: bytes) -> bytes:
         """Send bytes as they are, then read until the listener closes the connection."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+        with self.connect() as connection:
             for piece in pieces:
                 connection.sendall(piece)
             connection.shutdown(socket.SHUT_WR)

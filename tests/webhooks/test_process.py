@@ -204,7 +204,7 @@ def test_from_a_webhook_to_a_posted_invoice_between_processes(tmp_path: Path) ->
             order = {"orderNumber": "SO-1", "orderKey": "SO-1-KEY-1", "items": lines}
             made = world.run("shipstation", {"action": "import", "orders": [order]})
             world.run("shipstation", {"action": "label", "orderId": made["orderIds"][0]})
-            assert until(lambda: posted(world) == ["SO-1"]), world.bc.state()["salesInvoices"]
+            assert until(lambda: posted(world) == ["SO-1"], 10), world.bc.state()["salesInvoices"]
             assert until(lambda: hints_of(listener.state) == [])
             assert listener.end() == 0
             assert listener.process.stderr is not None
