@@ -20,6 +20,7 @@ from bcss.errors import BcssError, Exit, worst
 from bcss.flows.connection import Connection
 from bcss.flows.hooks import shortfalls
 from bcss.flows.route import tracking_route
+from bcss.flows.subscriptions import hours_left, receiver_problem
 from bcss.secrets import status
 
 Level = Literal["ok", "warning", "wrong"]
@@ -197,6 +198,24 @@ def _items(conn: Connection) -> Iterator[Finding]:
             yield _wrong("item", f"the company has no item {number}, which a store rule names")
 
 
+def _receiver(conn: Connection) -> Iterator[Finding]:
+    """Ask our own public address as Business Central will, and compare the subscriptions."""
+    hooks = conn.config.webhooks
+    if hooks is None:
+        return
+    problem = receiver_problem(conn)
+    if problem:
+        yield Finding("receiver", "warning", problem)
+    else:
+        yield Finding("receiver", "ok", "the public address answers Business Central's handshake")
+    left = hours_left(conn.store, conn.now())
+    for entity in hooks.subscriptions:
+        if not left.get(entity):
+            yield Finding("subscription", "warning", f"{entity}: none yet; bcss renew-subs")
+        else:
+            yield Finding("subscription", "ok", f"{entity}: {left[entity]} h left")
+
+
 # ShipStation --------------------------------------------------------------------------------------
 
 
@@ -248,6 +267,7 @@ _BUSINESS_CENTRAL: tuple[tuple[str, Look], ...] = (
     ("tracking", _route),
     ("store rules", _targets),
     ("item", _items),
+    ("receiver", _receiver),
 )
 _SHIPSTATION: tuple[tuple[str, Look], ...] = (
     ("API key", _key),

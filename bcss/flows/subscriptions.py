@@ -101,6 +101,18 @@ def renew_subs_if_due(conn: Connection) -> None:
     renew_subs(conn, strict=False)
 
 
+def receiver_problem(conn: Connection) -> str:
+    """Do Business Central's handshake at our public address; return what is wrong, or nothing."""
+    hooks = conn.config.webhooks
+    if hooks is None:
+        return ""
+    try:
+        _check_receiver(conn, f"{hooks.public_url.rstrip('/')}/business-central")
+    except RetryLater as error:
+        return str(error)
+    return ""
+
+
 def hours_left(store: Store, now: datetime) -> dict[str, float]:
     """Return how long each subscription still lives, in hours, as last seen; 0 when it is over."""
     return {

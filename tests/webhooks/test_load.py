@@ -6,6 +6,7 @@ Runs at night; prints its figures. `pytest -m nightly -n0 -s tests/webhooks/test
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -104,6 +105,10 @@ class Sender:
         return HTTPConnection("127.0.0.1", self.port, timeout=15)
 
 
+def tell(figures: str) -> None:
+    sys.stdout.write(f"\n{figures}\n")
+
+
 def send(port: int, seconds: float) -> list[Sender]:
     until = time.perf_counter() + seconds
     senders = [Sender(name, port, until) for name in range(SENDERS)]
@@ -120,8 +125,8 @@ def test_a_paced_client(tmp_path: Path) -> None:
         senders = send(listener.port, SECONDS)
     times = sorted(one for sender in senders for one in sender.seconds)
     rate, p99 = len(times) / SECONDS, times[int(len(times) * 0.99)]
-    print(
-        f"\npaced: {rate:.0f} hints/s for {SECONDS:.0f} s, p50 {times[len(times) // 2] * 1000:.1f} "
+    tell(
+        f"paced: {rate:.0f} hints/s for {SECONDS:.0f} s, p50 {times[len(times) // 2] * 1000:.1f} "
         f"ms, p99 {p99 * 1000:.1f} ms, longest {times[-1] * 1000:.0f} ms, load {getloadavg()[0]:.1f}"
     )
     assert {one for sender in senders for one in sender.acknowledged} <= set(drain.taken)
@@ -142,8 +147,8 @@ def test_a_public_load_generator(tmp_path: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = dict(re.findall(r"(\d\d)%\s+([\d.]+[mu]?s)", done.stdout))
     total = int(re.findall(r"(\d+) requests in", done.stdout)[0])
-    print(
-        f"\nwrk, 16 connections: {total / SECONDS:.0f} hints/s for {SECONDS:.0f} s, "
+    tell(
+        f"wrk, 16 connections: {total / SECONDS:.0f} hints/s for {SECONDS:.0f} s, "
         f"p50 {found['50']}, p99 {found['99']}, load {getloadavg()[0]:.1f}"
     )
     assert "Non-2xx" not in done.stdout
@@ -194,7 +199,7 @@ def test_no_acknowledged_hint_is_lost_by_kills(tmp_path: Path) -> None:
         ended.set()
         life.join()
     acknowledged = {one for sender in senders for one in sender.acknowledged}
-    print(f"\n{kills[0]} kills, {len(acknowledged)} hints acknowledged, none of them lost")
+    tell(f"{kills[0]} kills, {len(acknowledged)} hints acknowledged, none of them lost")
     assert acknowledged <= set(drain.taken)
     assert len(acknowledged) > 100
     assert kills[0] > SECONDS / 10
