@@ -1,7 +1,7 @@
 """What the `webhooks` commands show and do for one connection."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,11 +9,13 @@ from bcss.app import Options, Surroundings, connect, finish
 from bcss.cli.answer import Answer
 from bcss.cli.render import Block, Table, printable
 from bcss.cli.scratch import scratch_connection
+from bcss.clock import SystemClock
 from bcss.config.schema import Config, StoreRule
 from bcss.errors import BcssError, FixConfig
 from bcss.flows.connection import Connection
 from bcss.flows.hooks import USUAL, Wanted, register, remove, shortfalls, target_url
 from bcss.shipstation.records import Webhook
+from bcss.store.hints import Hints, hints_path
 
 
 def listed(config: Config) -> Answer:
@@ -35,8 +37,20 @@ def listed(config: Config) -> Answer:
         for row in rows
     ]
     table = Table(("webhook", "event", "store", "address", "", "name"), cells)
+    counted = _counted(config)
     blocks: list[Block] = [table if rows else "the account has no webhooks"]
-    return Answer({"webhooks": rows, "problems": problems}, [*blocks, *map(printable, problems)])
+    blocks += map(printable, problems)
+    blocks += [f"received with {what}: {number}" for what, number in counted.items()]
+    return Answer({"webhooks": rows, "problems": problems, "counted": counted}, blocks)
+
+
+def _counted(config: Config) -> dict[str, int]:
+    """Return what the listener has only counted: signatures that are bad or of unknown keys."""
+    path = hints_path(config.state.path)
+    if not path.exists():
+        return {}
+    with closing(Hints(path, SystemClock())) as hints:
+        return hints.tallies()
 
 
 def _object(hook: Webhook, url: str) -> dict[str, Any]:

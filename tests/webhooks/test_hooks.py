@@ -1,20 +1,24 @@
 """ShipStation's side of the webhooks: registered once, listed without secrets, only ours removed."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from bcss.clock import SystemClock
+from bcss.config.load import load
 from bcss.flows.hooks import USUAL
+from bcss.store.hints import Hints, hints_path
 from tests.cli.rig import CONFIG, DAY, Shop, demo_seed, serving
-from tests.webhooks.rig import TOKEN
+from tests.webhooks.rig import TOKEN, listening
 
 SECTION = """
 webhooks:
-  public_url: https://hooks.example.test/bcss/
+  public_url: http://127.0.0.1:1/bcss/
   token: "env:BCSS_TEST_HOOK"
 """
-OURS = f"https://hooks.example.test/bcss/{TOKEN}/shipstation"
+OURS = f"http://127.0.0.1:1/bcss/{TOKEN}/shipstation"
 FOREIGN = {"WebHookID": 7, "Url": "https://other.example.test/secret-x", "HookType": "SHIP_NOTIFY"}
 
 
@@ -160,6 +164,27 @@ def test_the_item_variant_tells_as_well(shop: Shop) -> None:
     )
     shop.bcss("webhooks", "register", "--event", "ITEM_SHIP_NOTIFY", "--store", "80001")
     assert checks(shop) == ["ShipStation tells our listener what happens"]
+
+
+def test_check_asks_the_receiver_and_tells_of_subscriptions(shop: Shop) -> None:
+    rows = {row["what"]: row for row in shop.bcss("check", "--json").json["checks"]}
+    assert rows["receiver"]["level"] == rows["subscription"]["level"] == "warning"
+    assert "refuses connections" in rows["receiver"]["text"]
+    with listening(load(shop.config)) as ear:
+        configure(shop, SECTION.replace("127.0.0.1:1/", f"127.0.0.1:{ear.port}/"))
+        assert shop.bcss("renew-subs").code == 0
+        found = shop.bcss("check", "--json").json["checks"]
+    told = [row["text"] for row in found if row["what"] in ("receiver", "subscription")]
+    assert "answers Business Central's handshake" in told[0]
+    assert [text.endswith(" h left") for text in told[1:]] == [True] * 3
+
+
+def test_what_was_only_counted_is_listed(shop: Shop) -> None:
+    shop.bcss("webhooks", "register")
+    with closing(Hints(hints_path(shop.database), SystemClock())) as hints:
+        hints.tally({"bad signature": 2})
+        hints.tally({"bad signature": 1})
+    assert "received with bad signature: 3" in shop.bcss("webhooks", "list").out
 
 
 def test_without_a_listener_there_is_nothing_to_register(shop: Shop) -> None:
