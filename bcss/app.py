@@ -30,6 +30,7 @@ from bcss.shipstation.client import ShipStationClient, basic_authorize
 from bcss.store import witness
 from bcss.store.budget import Budget, hash_key
 from bcss.store.db import Store
+from bcss.store.host import budget_path, host_folder
 
 Authorize = Callable[[bool], Mapping[str, str]]
 Part = tuple[str, Callable[[Connection], None]]
@@ -299,17 +300,6 @@ def _shipstation(
     stack.callback(session.close)
     sessions["shipstation"] = session
     return ShipStationClient(session)
-
-
-def host_folder() -> Path:
-    """Return the folder for what outlives a connection's state: budget and witnesses."""
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "bcss"
-
-
-def budget_path() -> Path:
-    """Return the host-wide file of the rate budget, shared by every connection of this user."""
-    return host_folder() / "budget.db"
 
 
 def rebuild(config: Config, since: datetime, around: Surroundings | None = None) -> Summary:

@@ -10,7 +10,6 @@ from bcss.mapping.tracking import with_marker
 from bcss.units import Draft, DraftLine, Unit, entity_of, marker
 
 _MARKER = re.compile(r"\(bcss ([0-9a-f]{10})-([0-9]{1,9})\)$")
-_LINE_TYPES = {"Item": "Item", "Account": "Account", "Comment": "Comment"}
 
 
 def render(draft: Draft, unit: Unit) -> Body:
@@ -45,7 +44,7 @@ def comments(draft: Draft, unit_hash: str, attempt: int) -> tuple[str, ...]:
 
 
 def _line_body(line: DraftLine) -> Body:
-    body: Body = {"lineType": _LINE_TYPES[line.type], "lineObjectNumber": line.number}
+    body: Body = {"lineType": line.type, "lineObjectNumber": line.number}
     if line.variant_id:
         body["itemVariantId"] = line.variant_id
     if line.unit:

@@ -19,7 +19,7 @@ from bcss.money import ZERO, show
 from bcss.store.db import Store
 from bcss.store.queue import About
 from bcss.store.trail import Event
-from bcss.units import State, Unit
+from bcss.units import Unit
 
 Job = TypeVar("Job")
 Token = TypeVar("Token")
@@ -216,8 +216,3 @@ def total_of(unit: Unit) -> Decimal:
 def shown(unit: Unit) -> str:
     """Name a unit for a person: order number and total."""
     return f"{unit.order_number} ({show(total_of(unit), unit.currency)})"
-
-
-def is_before_draft(unit: Unit) -> bool:
-    """Tell whether no document of the unit is known."""
-    return unit.state in (State.SEEN, State.READY, State.CREATE_INTENT)

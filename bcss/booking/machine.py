@@ -32,7 +32,7 @@ def make_drafts(desk: Desk) -> None:
         units = [unit for unit in _to_create(desk) if (unit.unit_id, unit.attempt) not in done]
         if not units:
             return
-        for batch in _batches(units):
+        for batch in batches(units):
             if desk.report.errors or desk.out_of_time():
                 return
             with desk.lock():
@@ -68,7 +68,7 @@ def post_ready(desk: Desk) -> None:
         before = _to_post(desk)
         if not before:
             break
-        for batch in _batches(before):
+        for batch in batches(before):
             if desk.report.errors or desk.out_of_time():
                 return
             with desk.lock():
@@ -149,7 +149,7 @@ def _post(desk: Desk, permits: Sequence[Permit]) -> None:
 def confirm_open(desk: Desk) -> None:
     """Read back what stands between a post and its confirmation."""
     units = desk.chosen(desk.store.units.in_states([State.POST_INTENT, State.POSTED]))
-    for batch in _batches(units):
+    for batch in batches(units):
         with desk.lock():
             _confirm(desk, [unit for unit in _again(desk, batch) if _is_posting(unit)])
 
@@ -158,7 +158,8 @@ def _confirm(desk: Desk, units: Sequence[Unit]) -> None:
     clear(desk, confirm(desk, units))
 
 
-def _batches(units: Sequence[Unit]) -> Iterator[list[Unit]]:
+def batches(units: Sequence[Unit]) -> Iterator[list[Unit]]:
+    """Cut units into sets that one pass works on."""
     remaining = iter(units)
     while batch := list(islice(remaining, BATCH)):
         yield batch

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bcss.cli.words import priced
@@ -13,6 +12,7 @@ from bcss.clock import SystemClock, parse_utc
 from bcss.config.schema import Config
 from bcss.errors import FixConfig
 from bcss.store.db import Run, Store
+from bcss.store.host import budget_path
 from bcss.units import Unit
 
 NOTHING_YET = "nothing has run yet"
@@ -98,12 +98,6 @@ def _signal_zero(pid: int) -> None:
     """Raise OSError unless a process lives; another user's may not be asked, but it does."""
     with suppress(PermissionError):
         os.kill(pid, 0)
-
-
-def budget_path() -> Path:
-    """Return where the rate budget lies, without the HTTP stack that bcss.app brings."""
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(state) / "bcss" / "budget.db"
 
 
 def quota(config: Config) -> dict[str, Any] | None:

@@ -1,12 +1,11 @@
 """Build a lost state database again out of Business Central and ShipStation (REL §2.9)."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bcss.booking.desk import Desk
 from bcss.booking.lookup import apply, look_up
-from bcss.booking.machine import confirm_open
+from bcss.booking.machine import batches, confirm_open
 from bcss.clock import iso
 from bcss.flows.capture import capture
 from bcss.flows.connection import Connection
@@ -19,7 +18,6 @@ from bcss.store.trail import Event
 from bcss.units import State, Unit
 
 FLOW = "rebuild"
-_BATCH = 120
 
 
 def rebuild(conn: Connection, since: datetime) -> None:
@@ -54,13 +52,13 @@ def start_cold_hold(store: Store, settle: timedelta, why: str) -> None:
 def _adopt(conn: Connection) -> int:
     """Look up every unit, also under the references of the other listed stores."""
     desk = desk_of(conn, FLOW)
-    for group in _groups(conn.store.units.in_states([State.READY, State.SEEN])):
+    for group in batches(conn.store.units.in_states([State.READY, State.SEEN])):
         with desk.lock():
             apply(desk, look_up(desk, group))
     left = conn.store.units.in_states([State.READY])
     for store_id in sorted(conn.booked_stores()):
         moved = [one for unit in left if (one := _as_of(conn, unit, store_id)) is not None]
-        for group in _groups(moved):
+        for group in batches(moved):
             with desk.lock():
                 apply(desk, look_up(desk, group))
         left = conn.store.units.in_states([State.READY])
@@ -72,7 +70,7 @@ def _later_generations(conn: Connection, desk: Desk) -> int:
     before = desk.report.adopted
     while fresh := find_later(conn, desk):
         plan(conn)
-        for group in _groups([conn.store.units.get(unit.unit_id) for unit in fresh]):
+        for group in batches([conn.store.units.get(unit.unit_id) for unit in fresh]):
             with desk.lock():
                 apply(desk, look_up(desk, group))
         confirm_open(desk)
@@ -95,8 +93,3 @@ def _as_of(conn: Connection, unit: Unit, store_id: int) -> Unit | None:
         other_reference=hashed if plain else "",
         draft=replace(unit.draft, reference=plain or hashed) if unit.draft else None,
     )
-
-
-def _groups(units: list[Unit]) -> Iterator[list[Unit]]:
-    for start in range(0, len(units), _BATCH):
-        yield units[start : start + _BATCH]

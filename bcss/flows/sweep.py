@@ -1,11 +1,10 @@
 """Look behind the streams once a day: what they missed, and documents nobody expects (§4.6)."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 from bcss.booking.judge import One, Several, judge
 from bcss.booking.lookup import adopt, read_documents
-from bcss.booking.machine import confirm_open
+from bcss.booking.machine import batches, confirm_open
 from bcss.booking.withdraw import clear
 from bcss.clock import iso, parse_utc
 from bcss.flows.capture import capture, keep_batch, subject_of
@@ -22,7 +21,6 @@ AGE = timedelta(hours=20)
 SPAN = timedelta(days=35)
 _KEY = "swept"
 _CREDITED = ("Canceled", "Corrective")
-_BATCH = 200
 _RECORDS = ("record:orders:", "record:shipments:", "record:fulfillments:")
 
 
@@ -85,7 +83,7 @@ def _documents(conn: Connection) -> int:
     units = conn.store.units.confirmed_since(conn.now() - SPAN)
     desk = desk_of(conn, FLOW) if units else None
     surplus = 0
-    for group in _groups(units):
+    for group in batches(units):
         assert desk is not None  # noqa: S101 - there are units
         with desk.lock():
             found = read_documents(desk, group)
@@ -116,8 +114,3 @@ def _documents(conn: Connection) -> int:
 def _is_news(unit: Unit) -> bool:
     """Tell whether a posting was done by a person: bcss left the document standing."""
     return not unit.kind.posts and not unit.document_number and not unit.held
-
-
-def _groups(units: list[Unit]) -> Iterator[list[Unit]]:
-    for start in range(0, len(units), _BATCH):
-        yield units[start : start + _BATCH]

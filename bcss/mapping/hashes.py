@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from bcss import wire
-from bcss.mapping.families import Family, one_id
+from bcss.mapping.families import Family
 from bcss.shipstation.records import Order
 from bcss.units import Draft, Tracking
 
@@ -21,22 +21,6 @@ def booked_hash(family: Family) -> str:
     """
     rows = [_order_money(order)[:-1] for order in sorted(family.members, key=_by_id)]
     return _short(rows)
-
-
-def address_hash(order: Order) -> str:
-    """Hash the ship-to of one order."""
-    address = order.ship_to
-    return _short([getattr(address, name) for name in address.__dataclass_fields__])
-
-
-def evidence_hash(family: Family) -> str:
-    """Hash the set of counting shipments: number, carrier, service and ship date."""
-    return _short(
-        [
-            [one_id(one), one.tracking_number, one.carrier_code, one.ship_date]
-            for one in family.evidence.counting()
-        ]
-    )
 
 
 def track_hash(draft: Draft, tracking: Tracking) -> str:

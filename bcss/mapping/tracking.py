@@ -1,6 +1,6 @@
 """Turn shipments and fulfillments into shipping fields and comment lines (design §5)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from bcss.config.schema import Agent
 from bcss.mapping.families import Evidence
@@ -53,13 +53,6 @@ def is_told(one: Shipment | Fulfillment, tracking: Tracking) -> bool:
     if not number or number == tracking.number:
         return True
     return any(number in comment for comment in tracking.comments)
-
-
-def unmapped_carriers(
-    sent: Sequence[Shipment | Fulfillment], agents: Mapping[str, Agent]
-) -> tuple[str, ...]:
-    """Return the carrier codes for which the config names no agent."""
-    return tuple(sorted({one.carrier_code for one in sent if not _agent_of(one, agents)[0]}))
 
 
 def with_marker(comment: str, marker: str) -> str:

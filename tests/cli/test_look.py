@@ -3,13 +3,13 @@
 import json
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from bcss import app
-from bcss.cli import state
 from bcss.cli.words import WAITING
 from bcss.mapping import readiness
+from bcss.store.host import budget_path
 from tests.cli.rig import Shop
 from tests.cli.test_sync import lock_held
 
@@ -196,10 +196,13 @@ def test_every_waiting_has_words() -> None:
     assert names <= WAITING.keys()
 
 
-def test_the_budget_is_looked_for_where_runs_keep_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert state.budget_path() == app.budget_path()
+def test_the_budget_is_kept_where_the_host_keeps_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert budget_path() == tmp_path / ".local/state/bcss/budget.db"
     monkeypatch.setenv("XDG_STATE_HOME", "/somewhere/else")
-    assert state.budget_path() == app.budget_path()
+    assert budget_path() == Path("/somewhere/else/bcss/budget.db")
 
 
 def test_json_members_are_what_they_say(shop: Shop) -> None:
