@@ -32,6 +32,7 @@ from bcss.store.trail import Event
 from bcss.units import CREDITED, Draft, State, Unit
 
 _CHUNK = 200
+_IN_DOUBT = (State.CREATE_INTENT, State.POST_INTENT, State.POSTED)
 _FETCHES = 50
 _SUGGESTED = 20
 IGNORED = "ignored by "
@@ -111,29 +112,14 @@ def _plan_some(conn: Connection, order_ids: Sequence[int], changed: Container[in
     shipped = [o for one in moved for o in one.family.members if o.status == "shipped" or early]
     if shipped or (groups and master.is_stale(conn)):
         master.refresh(conn)
-    missing = _decide(conn, groups, _known(conn, groups), moved)
+    missing, doubtful = _decide(conn, groups, _known(conn, groups), moved)
     if missing and master.look_up(conn, missing):
-        _decide(conn, groups, _known(conn, groups), ())
+        _, doubtful = _decide(conn, groups, _known(conn, groups), ())
     with conn.store.write():
-        doubtful = _in_flight(groups, conn)
         conn.store.orders.mark_clean(
             {one: dirt for one, dirt in seen.items() if one not in doubtful}
         )
     return len(groups)
-
-
-def _in_flight(groups: Iterable[_Group], conn: Connection) -> set[int]:
-    """Return the orders of units in doubt: they are planned again once a read has told.
-
-    A posted one is not confirmed yet, so news of it cannot be attached yet.
-    """
-    doubtful = (State.CREATE_INTENT, State.POST_INTENT, State.POSTED)
-    return {
-        order.order_id
-        for group in groups
-        if conn.store.units.get(group.unit.unit_id).state in doubtful
-        for order in group.family.members
-    }
 
 
 def _gather(conn: Connection, order_id: int) -> _Group | None:
@@ -331,9 +317,15 @@ def _customer_keys(conn: Connection, groups: Sequence[_Group]) -> set[tuple[str,
 
 def _decide(
     conn: Connection, groups: Sequence[_Group], catalog: Catalog, moved: Sequence[_Group]
-) -> list[str]:
-    """Record what each family is now; return the item numbers that changed orders lack."""
+) -> tuple[list[str], set[int]]:
+    """Record what each family is now; return the item numbers that changed orders lack.
+
+    And the orders of units that were in doubt at this moment, whatever another process has
+    found out since: they are planned again once a read has told. A posted one is not confirmed
+    yet, so news of it cannot be attached yet.
+    """
     missing: list[str] = []
+    doubtful: set[int] = set()
     mark = conn.store.orders.watermark(ORDERS)
     moment = Moment(
         now=conn.now(),
@@ -345,12 +337,14 @@ def _decide(
             unit = replace(
                 conn.store.units.get(group.unit.unit_id), root_order_id=group.unit.root_order_id
             )
+            if unit.state in _IN_DOUBT:
+                doubtful |= {order.order_id for order in group.family.members}
             readiness = _readiness(conn, group, unit, catalog, moment)
             unknown = isinstance(readiness, Verdict) and readiness.why is Why.UNKNOWN_SKU
             if unknown and group in moved:
                 missing += _sku_numbers(conn, group.family, catalog)
             _record(conn, unit, replan(unit, group.family, readiness, moment))
-    return missing
+    return missing, doubtful
 
 
 def _readiness(

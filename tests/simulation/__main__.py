@@ -1,5 +1,6 @@
 """Repeat one seed, or play a range: python -m tests.simulation 123 [456]."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -16,6 +17,8 @@ def main() -> None:
     first, last = int(sys.argv[1]), int(sys.argv[2] if len(sys.argv) > 2 else sys.argv[1])
     counts: Counter[str] = Counter()
     failed = []
+    gc.freeze()
+    gc.set_threshold(50_000)
     begun = time.perf_counter()
     for seed in range(first, last + 1):
         with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
