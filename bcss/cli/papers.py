@@ -1,49 +1,84 @@
 """Show documents line by line, as they would stand in Business Central."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from bcss.booking.body import comments
 from bcss.cli.render import Block, Table, printable
 from bcss.cli.words import KINDS, waiting_words
 from bcss.mapping.amounts import line_amount, lines_total
-from bcss.money import show
-from bcss.units import Draft, Unit
+from bcss.money import ZERO, show
+from bcss.store.db import Store
+from bcss.units import Draft, DraftLine, State, Unit
 
 _LATER = "known once drafted"
 _SHOWN_WAITING = 20
+_UNBORN = (State.SEEN, State.READY, State.CREATE_INTENT)
+# What a person calls the header fields that a store's rule may set.
+_HEADER = {
+    "salesperson": "salesperson",
+    "paymentTermsId": "payment terms",
+    "shortcutDimension1Code": "dimension 1",
+    "shortcutDimension2Code": "dimension 2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The codes of what a document names by its id."""
+
+    locations: Mapping[str, str]
+    terms: Mapping[str, str]
+
+
+def names_of(store: Store) -> Names:
+    """Return the codes of the locations and payment terms that the cache knows."""
+    catalog = store.cache.catalog((), (), ())
+    return Names(
+        {one: code for code, one in catalog.locations.items()},
+        {one: code for code, one in catalog.payment_terms.items()},
+    )
 
 
 def document_object(
-    unit: Unit,
-    draft: Draft,
-    action: str,
-    shipstation_total: Decimal,
-    bc_total: Decimal | None,
-    printed: Sequence[str],
+    store: Store, unit: Unit, draft: Draft, names: Names, bc_total: Decimal | None
 ) -> dict[str, Any]:
-    """Return a document as `--json` shows it; amounts are in its currency."""
+    """Return a unit's document as `--json` shows it; amounts are in its currency."""
+    attempt = unit.attempt + 1 if unit.state in _UNBORN else unit.attempt
+    printed = comments(draft, unit.unit_hash, attempt)
+    members = [store.orders.order(one) for one in store.units.members(unit.unit_id)]
     return {
         "order_number": unit.order_number,
         "order_key": unit.order_key,
         "store_id": unit.store_id,
-        "action": action,
+        "action": _action(unit),
         "state": str(unit.state),
         "kind": str(draft.kind),
+        "open": draft.open,
         "reference": draft.reference,
         "customer": draft.customer,
         "currency": draft.currency,
         "posting_date": draft.posting_date.isoformat(),
         "document_date": draft.document_date.isoformat(),
+        "header": {
+            name: names.terms.get(value, value) if name == "paymentTermsId" else value
+            for name, value in draft.header.items()
+        },
         "ship_to": dict(draft.ship_to),
-        "lines": [*_lines(draft), *({"type": "Comment", "description": text} for text in printed)],
+        "cut": draft.cut,
+        "lines": [
+            *(_line(line, draft.currency, names) for line in draft.lines),
+            *({"type": "Comment", "description": text} for text in printed),
+        ],
         "tracking": {
             "agent": draft.tracking.agent,
             "service": draft.tracking.service,
             "number": draft.tracking.number,
             "unmapped": list(draft.tracking.unmapped),
         },
-        "shipstation_total": shipstation_total,
+        "shipstation_total": sum((one.order_total for one in members if one is not None), ZERO),
         "expected_total": draft.gross,
         "our_total": lines_total(draft.lines, draft.currency),
         "bc_total": bc_total,
@@ -53,21 +88,42 @@ def document_object(
     }
 
 
-def _lines(draft: Draft) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": line.type,
-            "number": line.number,
-            "variant": line.variant,
-            "quantity": line.quantity,
-            "unit_price": line.unit_price,
-            "discount": line.discount,
-            "amount": line_amount(line, draft.currency),
-            "tax_code": line.tax_code,
-            "unit": line.unit,
-        }
-        for line in draft.lines
-    ]
+def _line(line: DraftLine, currency: str, names: Names) -> dict[str, Any]:
+    return {
+        "type": line.type,
+        "number": line.number,
+        "variant": line.variant,
+        "quantity": line.quantity,
+        "unit": line.unit,
+        "unit_price": line.unit_price,
+        "discount": line.discount,
+        "amount": line_amount(line, currency),
+        "tax_code": line.tax_code,
+        "location": names.locations.get(line.location_id, line.location_id),
+    }
+
+
+def _action(unit: Unit) -> str:
+    """Say what the next run does about a unit."""
+    posts = unit.kind.posts and not (unit.draft and unit.draft.open)
+    match unit.state, unit.waiting:
+        case (State.CONFIRMED, _):
+            action = "booked already"
+        case _ if unit.held:
+            action = "held"
+        case (State.DRAFTED, "cancel"):
+            action = "delete the draft"
+        case (State.DRAFTED, "replace"):
+            action = "replace the draft"
+        case (State.DRAFTED, _):
+            action = "post" if posts else "compare"
+        case (State.READY | State.CREATE_INTENT, _):
+            action = "create and post" if posts else "create"
+        case (State.POST_INTENT | State.POSTED, _):
+            action = "read back"
+        case _:
+            action = "nothing"
+    return action
 
 
 def waiting_object(unit: Unit) -> dict[str, Any]:
@@ -82,7 +138,7 @@ def waiting_object(unit: Unit) -> dict[str, Any]:
 
 def blocks_of(data: Mapping[str, Any]) -> list[Block]:
     """Lay out documents, then what is held, then what waits."""
-    blocks: list[Block] = [block for one in data["documents"] for block in _document(one)]
+    blocks: list[Block] = [block for one in data["documents"] for block in document_blocks(one)]
     if data["holds"]:
         rows = [
             [one["id"], one["order_number"] or one["subject"], one["reason"], one["message"]]
@@ -97,50 +153,79 @@ def blocks_of(data: Mapping[str, Any]) -> list[Block]:
     return blocks + ([f"… and {rest} more wait"] if rest > 0 else [])
 
 
-def _document(one: Mapping[str, Any]) -> list[Block]:
-    currency = one["currency"]
+def document_blocks(one: Mapping[str, Any]) -> list[Block]:
+    """Lay out one document with everything that is sent, and the three totals."""
     kind = next(words for kind, words in KINDS.items() if str(kind) == one["kind"])
-    sent = one["tracking"]
-    carrier = " ".join(part for part in (sent["agent"], sent["service"]) if part)
-    tracking = f"{sent['number'] or 'no tracking number'}{f' by {carrier}' if carrier else ''}"
+    kind = "sales order" if one["open"] else kind
+    columns = ("", "number", "quantity", "unit", "price", "discount", "amount", "tax", "location")
+    printed = [line["description"] for line in one["lines"] if line["type"] == "Comment"]
     return [
         printable(
             f"{one['order_number']}: {one['action']}: {kind} for customer {one['customer']}, "
-            f"posting date {one['posting_date']}, reference {one['reference']}, {tracking}"
+            f"posting date {one['posting_date']}, reference {one['reference']}, {_tracking(one)}"
         ),
-        Table(("", "number", "quantity", "price", "discount", "amount"), _rows(one)),
-        *(
-            f"  prints on the customer's document: {printable(line['description'])}"
-            for line in one["lines"]
-            if line["type"] == "Comment"
-        ),
-        (
-            f"  totals: ShipStation {show(one['shipstation_total'], currency)}, "
-            f"ours {show(one['our_total'], currency)}{_before_tax(one)}, "
-            f"Business Central {_bc_total(one)}"
-        ),
+        *(f"  {printable(text)}" for text in _header_texts(one)),
+        _used(Table(columns, [_row(one, line) for line in _booked(one)])),
+        *(f"  prints on the customer's document: {printable(text)}" for text in printed),
+        f"  totals: {_totals(one)}",
         "",
     ]
 
 
-def _rows(one: Mapping[str, Any]) -> list[list[str]]:
+def _tracking(one: Mapping[str, Any]) -> str:
+    sent = one["tracking"]
+    carrier = " ".join(part for part in (sent["agent"], sent["service"]) if part)
+    raw = f" (no shipping agent for {', '.join(sent['unmapped'])})" if sent["unmapped"] else ""
+    return f"{sent['number'] or 'no tracking number'}{f' by {carrier}' if carrier else ''}{raw}"
+
+
+def _header_texts(one: Mapping[str, Any]) -> list[str]:
+    """Return what else stands in the header, the whole ship-to, and what did not fit."""
+    texts = [f"document date {one['document_date']}, currency {one['currency']}"]
+    header = one["header"]
+    texts[0] += "".join(f", {_HEADER[name]} {header[name]}" for name in _HEADER if name in header)
+    if one["document_number"]:
+        texts[0] = f"document {one['document_number']}, {texts[0]}"
+    address = ", ".join(text for text in one["ship_to"].values() if text)
     return [
-        [
-            line["type"],
-            f"{line['number']} {line['variant']}".strip(),
-            f"{line['quantity'].normalize():f}",
-            show(line["unit_price"]),
-            show(line["discount"]) if line["discount"] else "",
-            show(line["amount"], one["currency"]),
-        ]
-        for line in one["lines"]
-        if line["type"] != "Comment"
+        *texts,
+        *([f"ship to: {address}"] if address else []),
+        *([f"does not fit: {one['cut']}"] if one["cut"] else []),
     ]
 
 
-def _before_tax(one: Mapping[str, Any]) -> str:
-    return " before tax" if one["tax"] == "computed" and one["prices"] == "net" else ""
+def _booked(one: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [line for line in one["lines"] if line["type"] != "Comment"]
 
 
-def _bc_total(one: Mapping[str, Any]) -> str:
-    return _LATER if one["bc_total"] is None else show(one["bc_total"], one["currency"])
+def _row(one: Mapping[str, Any], line: Mapping[str, Any]) -> list[str]:
+    return [
+        line["type"],
+        f"{line['number']} {line['variant']}".strip(),
+        f"{line['quantity'].normalize():f}",
+        line["unit"],
+        show(line["unit_price"]),
+        show(line["discount"]) if line["discount"] else "",
+        show(line["amount"], one["currency"]),
+        line["tax_code"],
+        line["location"],
+    ]
+
+
+def _used(table: Table) -> Table:
+    """Leave out the columns in which nothing stands."""
+    kept = [n for n, _ in enumerate(table.headers) if any(row[n] for row in table.rows)]
+    rows: Sequence[Sequence[str]] = [[row[n] for n in kept] for row in table.rows]
+    return Table([table.headers[n] for n in kept], rows)
+
+
+def _totals(one: Mapping[str, Any]) -> str:
+    currency = one["currency"]
+    left_out = one["shipstation_total"] - one["expected_total"]
+    told = f" ({show(left_out, currency)} of it is not booked)" if left_out else ""
+    before = " before tax" if one["tax"] == "computed" and one["prices"] == "net" else ""
+    there = _LATER if one["bc_total"] is None else show(one["bc_total"], currency)
+    return (
+        f"ShipStation {show(one['shipstation_total'], currency)}{told}, "
+        f"ours {show(one['our_total'], currency)}{before}, Business Central {there}"
+    )

@@ -6,12 +6,11 @@ from decimal import Decimal
 from math import ceil
 from typing import Any
 
-from bcss.booking.body import comments
 from bcss.booking.desk import Limits, total_of
 from bcss.cli.answer import Answer
 from bcss.cli.ending import error_object, paragraph
 from bcss.cli.options import RunLimits
-from bcss.cli.papers import blocks_of, document_object, waiting_object
+from bcss.cli.papers import Names, blocks_of, document_object, names_of, waiting_object
 from bcss.cli.render import Block, printable, say
 from bcss.cli.report import hold_object
 from bcss.cli.scratch import scratch_connection
@@ -105,7 +104,9 @@ def _shown(conn: Connection, limits: RunLimits, order: str | None) -> Answer:
     units = _units(conn, order)
     holds = _holds(conn, units if order else None)
     waiting = [unit for unit in waiting_units(conn.store) if not order or unit in units]
-    documents = [_document(conn, unit, order is not None) for unit in units if unit.draft]
+    names = names_of(conn.store)
+    asked = order is not None
+    documents = [_document(conn, unit, names, asked) for unit in units if unit.draft]
     forecast = _forecast(conn, [unit for unit in units if not unit.held], limits)
     data = {
         "documents": documents,
@@ -133,17 +134,13 @@ def _holds(conn: Connection, units: Sequence[Unit] | None) -> list[Hold]:
     return [hold for hold in held if subjects is None or hold.subject in subjects]
 
 
-def _document(conn: Connection, unit: Unit, read: bool) -> dict[str, Any]:
+def _document(conn: Connection, unit: Unit, names: Names, read: bool) -> dict[str, Any]:
     """Describe the document of a unit; a draft of one asked-for order is read from BC."""
-    members = [conn.store.orders.order(one) for one in conn.store.units.members(unit.unit_id)]
-    total = sum((order.order_total for order in members if order is not None), ZERO)
     bc_total = unit.bc_total
     if bc_total is None and read and unit.document_id:
         bc_total = _read_total(conn, unit)
     assert unit.draft is not None  # noqa: S101 - the caller leaves out units without one
-    attempt = unit.attempt + 1 if unit.state in _UNBORN else unit.attempt
-    printed = comments(unit.draft, unit.unit_hash, attempt)
-    return document_object(unit, unit.draft, _action(unit), total, bc_total, printed)
+    return document_object(conn.store, unit, unit.draft, names, bc_total)
 
 
 def _read_total(conn: Connection, unit: Unit) -> Decimal | None:
@@ -157,34 +154,13 @@ def _read_total(conn: Connection, unit: Unit) -> Decimal | None:
     return document.total_including_tax
 
 
-def _action(unit: Unit) -> str:
-    """Say what the next run does about a unit."""
-    posts = unit.kind.posts
-    match unit.state, unit.waiting:
-        case (State.DRAFTED, "cancel"):
-            action = "delete the draft"
-        case (State.DRAFTED, "replace"):
-            action = "replace the draft"
-        case (State.DRAFTED, _):
-            action = "post" if posts else "compare"
-        case (State.READY | State.CREATE_INTENT, _):
-            action = "create and post" if posts else "create"
-        case (State.POST_INTENT | State.POSTED, _):
-            action = "read back"
-        case (State.CONFIRMED, _):
-            action = "booked already"
-        case _:
-            action = "nothing"
-    return action
-
-
 def _forecast(conn: Connection, units: Sequence[Unit], limits: RunLimits) -> Forecast:
     create = [unit for unit in units if unit.state in _UNBORN]
     drafted = [unit for unit in units if unit.state is State.DRAFTED and not unit.waiting]
     allowance = Limits(_most(conn, limits), limits.max_amount)
     sums: dict[str, Decimal] = {}
     post = left = 0
-    for unit in [one for one in (*drafted, *create) if one.kind.posts]:
+    for unit in [one for one in (*drafted, *create) if _will_post(one)]:
         if not allowance.allow(total_of(unit)):
             left += 1
             continue
@@ -193,6 +169,11 @@ def _forecast(conn: Connection, units: Sequence[Unit], limits: RunLimits) -> For
         post += 1
     calls = ceil(_CALLS_EACH * (len(create) + len(drafted)))
     return Forecast(len(create), post, left, calls, sums)
+
+
+def _will_post(unit: Unit) -> bool:
+    """Tell whether the next run posts a unit's document: not while its order is still open."""
+    return unit.kind.posts and not (unit.draft and unit.draft.open)
 
 
 def _most(conn: Connection, limits: RunLimits) -> int | None:

@@ -1,7 +1,7 @@
 """What the `hold` commands show and do for one connection."""
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from bcss.cli.answer import Answer
 from bcss.cli.render import Block, Table, age, printable, when
@@ -42,8 +42,27 @@ def shown(config: Config, text: str) -> Answer:
     with opened(config) as store:
         hold = priced(_by_label(store, text), config)
         about = _about(store, hold, config)
+        paper = paper_of(store, hold)
     data = {"hold": hold_object(hold), "closed_at": hold.closed_at, "about": about}
-    return Answer(data, [*card(hold), *([printable(about)] if about else [])])
+    blocks = [*card(hold), *([printable(about)] if about else []), *_paper_blocks(paper)]
+    return Answer({**data, "document": paper}, blocks)
+
+
+def paper_of(store: Store, hold: Hold) -> dict[str, Any] | None:
+    """Return the document that a hold is about, as far as there is one."""
+    from bcss.cli.papers import document_object, names_of  # noqa: PLC0415 - brings the mapping
+
+    kind, _, number = hold.subject.partition(":")
+    unit = store.units.get(int(number)) if kind == "unit" else None
+    if unit is None or unit.draft is None:
+        return None
+    return document_object(store, unit, unit.draft, names_of(store), unit.bc_total)
+
+
+def _paper_blocks(paper: Mapping[str, Any] | None) -> list[Block]:
+    from bcss.cli.papers import document_blocks  # noqa: PLC0415 - brings the mapping
+
+    return document_blocks(paper) if paper else []
 
 
 def _by_label(store: Store, text: str) -> Hold:
@@ -82,7 +101,7 @@ def decided(
     config: Config,
     verb: Literal["approve", "ignore", "assign"],
     text: str,
-    ask: Callable[[Hold], str],
+    ask: Callable[[list[Block]], str],
     to: str = "",
 ) -> Answer:
     """Show a hold, take the decision, and carry it out; `to` is the person it is assigned."""
@@ -95,7 +114,8 @@ def decided(
     with connect(config, f"hold {verb}", Options(), around) as conn:
         try:
             hold = review.find(conn, text)
-            decision = review.Decision(hold, actor(), ask(hold))
+            seen = [*card(priced(hold, config)), *_paper_blocks(paper_of(conn.store, hold))]
+            decision = review.Decision(hold, actor(), ask(seen))
             if verb == "assign":
                 meaning = review.assign(conn, decision, to)
             else:

@@ -10,7 +10,7 @@ from bcss.cli.options import Common, spread
 from bcss.errors import Exit, FixConfig
 
 if TYPE_CHECKING:
-    from bcss.holds import Hold
+    from bcss.cli.render import Block
 
 _ID = "Number of the hold, such as H-0017 or 17."
 _Id = Annotated[str, typer.Argument(metavar="ID", help=_ID)]
@@ -73,12 +73,11 @@ def _decide(verb: Literal["approve", "ignore"], hold: str, note: str, common: Co
     return only(common, lambda config: decided(config, verb, hold, lambda one: _ask(one, note)))
 
 
-def _ask(hold: "Hold", note: str) -> str:
-    """Show the hold to the person who decides, and return their reason."""
-    from bcss.cli.queue import card  # noqa: PLC0415 - loaded by now
+def _ask(seen: "list[Block]", note: str) -> str:
+    """Show the hold with its document to the person who decides, and return their reason."""
     from bcss.cli.render import show_blocks  # noqa: PLC0415 - loaded by now
 
-    show_blocks(card(hold), sys.stderr)
+    show_blocks(seen, sys.stderr)
     if not sys.stdin.isatty():
         return note
     note = note or typer.prompt("Why", err=True)

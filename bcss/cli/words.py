@@ -64,7 +64,7 @@ def _state(unit: Unit, zone: ZoneInfo) -> str:
         case State.SEEN:
             text = f"It {waiting_words(unit.waiting)}." if unit.waiting else "It is not booked."
         case State.READY:
-            text = f"It has shipped; the next run makes the {kind}."
+            text = _coming(unit)
         case State.CREATE_INTENT:
             text = (
                 f"A {kind} was sent to Business Central {when(unit.sent_at, zone)} and the answer "
@@ -85,6 +85,13 @@ def _state(unit: Unit, zone: ZoneInfo) -> str:
         case _:
             assert_never(unit.state)
     return text
+
+
+def _coming(unit: Unit) -> str:
+    """Say what is made next; an order that is only open gets its sales order before it ships."""
+    if unit.draft is not None and unit.draft.open:
+        return "It has not shipped yet; the next run makes the sales order that stands until then."
+    return f"It has shipped; the next run makes the {KINDS[unit.kind]}."
 
 
 def _drafted(unit: Unit) -> str:
