@@ -23,6 +23,19 @@ _HEADER = {
     "shortcutDimension1Code": "dimension 1",
     "shortcutDimension2Code": "dimension 2",
 }
+_SHIP_TO = tuple(
+    f"shipTo{part}"
+    for part in (
+        "Name",
+        "Contact",
+        "AddressLine1",
+        "AddressLine2",
+        "City",
+        "State",
+        "PostCode",
+        "Country",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +199,7 @@ def _header_texts(one: Mapping[str, Any]) -> list[str]:
     texts[0] += "".join(f", {_HEADER[name]} {header[name]}" for name in _HEADER if name in header)
     if one["document_number"]:
         texts[0] = f"document {one['document_number']}, {texts[0]}"
-    address = ", ".join(text for text in one["ship_to"].values() if text)
+    address = ", ".join(text for name in _SHIP_TO if (text := one["ship_to"].get(name)))
     return [
         *texts,
         *([f"ship to: {address}"] if address else []),
