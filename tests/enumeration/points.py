@@ -10,6 +10,7 @@ from bcss.sandbox.kit import Request
 from bcss.store import db
 from bcss.store.sqlite import Connection, write_tx
 from tests.rig import Rig
+from tests.transitions import Machine
 
 
 class Killed(BaseException):
@@ -21,13 +22,14 @@ class Points:
     """Count the points of a run, and die at the n-th; never when it is 0.
 
     A read has no effect, so dying before it and after it are one point. `arrived` sees each call
-    before its effect, `notice` each point that the process survives.
+    before its effect, `notice` each point that the process survives, `machine` each commit.
     """
 
     die_at: int = 0
     names: list[str] = field(default_factory=list)
     arrived: Callable[[str, Request], None] | None = None
     notice: Callable[[int, str], None] | None = None
+    machine: Machine | None = None
 
     def reach(self, name: str) -> None:
         self.names.append(name)
@@ -47,9 +49,15 @@ class Points:
 
     @contextmanager
     def transaction(self, conn: Connection) -> Iterator[Any]:
+        machine = self.machine
+        if machine:
+            machine.begin(conn)
         with write_tx(conn) as same:
+            since = machine.opened(conn) if machine else 0
             yield same
             self.reach("before commit")
+        if machine:
+            machine.committed(conn, since)
         self.reach("after commit")
 
     @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 
 from bcss.sandbox.kit import Request
 from bcss.sandbox.world import World
+from tests.transitions import Machine
 
 try:  # the same library as the store's: a second one would drop its file locks
     from pysqlite3 import dbapi2 as sqlite3
@@ -37,6 +38,10 @@ class Conduct:
     broken: list[str] = field(default_factory=list)
     foreign: set[str] = field(default_factory=set)
     writes: int = 0
+    machine: Machine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.machine = Machine(self.broken)
 
     def arrived(self, vendor: str, request: Request) -> None:
         """Judge a call at the moment of its arrival, before it has any effect."""

@@ -71,6 +71,7 @@ class Process:
 
     def _play(self, work: Callable[[], app.Summary]) -> app.Summary:
         self.points.arrived = self.conduct.arrived
+        self.points.machine = self.conduct.machine
         self.points.notice = self._passed
         with self.points.around(self.rig):
             return work()
