@@ -49,7 +49,7 @@ class Play:
 
     def run(self, die_at: int = 0) -> bool:
         """Run once, dying at a point; return whether it died."""
-        self.points = Points(die_at, arrived=self.conduct.arrived)
+        self.points = Points(die_at, arrived=self.conduct.arrived, machine=self.conduct.machine)
         with self.points.around(self.rig):
             try:
                 self.rig.run()
