@@ -148,5 +148,9 @@ class RecordChanged(RecordRefused):
     """Somebody else changed the record since it was read (409 or 412)."""
 
 
+class Outdated(RecordRefused):
+    """What a write rests on is too old by now; nothing was sent, and it must be read again."""
+
+
 class UrlTooLong(RecordRefused):
     """The request was refused for its size or shape; ask for fewer records at once."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from bcss.clock import Clock
-from bcss.errors import RetryLater, StopVendor, UpstreamError
+from bcss.errors import Outdated, RetryLater, StopVendor, UpstreamError
 from bcss.reply import (
     Explain,
     Problem,
@@ -358,14 +358,19 @@ class ApiSession:
         query: Sequence[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
+        still: Callable[[], bool] | None = None,
     ) -> Reply:
         """Write once; only what certainly had no effect is sent again.
 
+        `still` is asked each time before anything leaves, so that no waiting outlasts what the
+        request rests on: Outdated says that nothing was sent.
         Raise InDoubt when the effect is unknown, RetryLater when there was none, and
         StopVendor, RecordMissing, RecordChanged, RecordRefused or UrlTooLong.
         """
         return self._run(
-            self._call(method, write_target(self.base_url, path, query), headers, body=body)
+            self._call(
+                method, write_target(self.base_url, path, query), headers, body=body, still=still
+            )
         )
 
     def close(self) -> None:
@@ -380,15 +385,15 @@ class ApiSession:
         *,
         body: bytes = b"",
         tries: int = TRIES,
+        still: Callable[[], bool] | None = None,
     ) -> Call:
         merged = dict(self._headers)
         if body:
             merged["content-type"] = "application/json"
         merged.update(checked_headers(headers or {}))
         read = method in ("GET", "HEAD")
-        return Call(
-            method, target, merged, body, self._deadline if read else self._write_deadline, tries
-        )
+        deadline = self._deadline if read else self._write_deadline
+        return Call(method, target, merged, body, deadline, tries, still)
 
     def _run(self, call: Call) -> Reply:
         started = self._clock.monotonic()
@@ -440,6 +445,8 @@ class ApiSession:
     def _once(self, call: Call, *, fresh: bool) -> Reply:
         headers = {**call.headers, **self._credentials(fresh=fresh)}
         self._await_turn()
+        if call.still is not None and not call.still():
+            raise Outdated(f"What {call.what} rests on is too old by now; nothing was sent.")
         with self._count_lock:
             self.requests += 1
         at, started = self._clock.now(), self._clock.monotonic()

@@ -1,7 +1,7 @@
 """Write requests: what is sent, where to, and what may stand in it; pure."""
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
@@ -13,7 +13,10 @@ _QUERY_SAFE = "$'(),:/"  # what may stay as it is keeps BC's long filters short
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, without host and credentials; `target` is path and query, encoded."""
+    """One request, without host and credentials; `target` is path and query, encoded.
+
+    `still` is asked each time before it leaves: whether what it rests on is still good.
+    """
 
     method: str
     target: str
@@ -21,6 +24,7 @@ class Call:
     body: bytes
     deadline: float
     tries: int
+    still: Callable[[], bool] | None = None
 
     @property
     def write(self) -> bool:

@@ -9,7 +9,7 @@ from bcss.booking.calls import Outcome
 from bcss.booking.desk import Desk, shown
 from bcss.businesscentral.odata import encode
 from bcss.businesscentral.records import Body, Created
-from bcss.errors import BcssError, InDoubt, RecordRefused
+from bcss.errors import BcssError, InDoubt, Outdated, RecordRefused
 from bcss.holds import Verdict, Why
 from bcss.units import State, Unit, entity_of
 
@@ -65,9 +65,9 @@ def create(desk: Desk, units: Sequence[Unit], looked_up: Since) -> None:
 
     def send(_unit: Unit, token: tuple[Unit, int, Body]) -> Created:
         unit, _intent, body = token
-        if _is_stale(desk, looked_up):
-            raise RecordRefused("The look-up is too old; nothing was sent.", code="stale")
-        return desk.bc.create_document(entity_of(unit.kind), body)
+        return desk.bc.create_document(
+            entity_of(unit.kind), body, still=lambda: not _is_stale(desk, looked_up)
+        )
 
     def finish(_unit: Unit, token: tuple[Unit, int, Body], outcome: Outcome[Created]) -> bool:
         unit, intent_id, _body = token
@@ -98,7 +98,7 @@ def _failed(desk: Desk, unit: Unit, intent_id: int, error: BcssError) -> bool:
         case InDoubt():
             desk.note(unit, "outcome", error.message, status="in doubt")
             return True
-        case RecordRefused(code="stale"):
+        case Outdated():
             desk.settle_intent(unit, intent_id, "not sent", error.message)
             desk.save(unit, state=State.READY, sent_at=None)
             return True

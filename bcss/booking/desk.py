@@ -49,6 +49,11 @@ class Limits:
         self.posts = None if self.posts is None else self.posts - 1
         self.amount = None if self.amount is None else self.amount - amount
 
+    def give_back(self, amount: Decimal) -> None:
+        """Uncount a document that was not sent after all."""
+        self.posts = None if self.posts is None else self.posts + 1
+        self.amount = None if self.amount is None else self.amount + amount
+
 
 @dataclass(slots=True)
 class Report:

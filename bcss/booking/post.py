@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bcss.booking.calls import Outcome
 from bcss.booking.decide import Permit
 from bcss.booking.desk import Desk, total_of
-from bcss.errors import BcssError, InDoubt, RecordChanged, RecordMissing, RecordRefused
+from bcss.errors import BcssError, InDoubt, Outdated, RecordChanged, RecordMissing, RecordRefused
 from bcss.holds import Verdict, Why
 from bcss.mapping.text import clean
 from bcss.money import show
@@ -33,7 +33,8 @@ def post(desk: Desk, permits: Sequence[Permit]) -> None:
 
     def send(permit: Permit, _intent: int) -> bool:
         unit = permit.unit
-        desk.bc.post_document(entity_of(unit.kind), unit.document_id, permit.etag)
+        entity = entity_of(unit.kind)
+        desk.bc.post_document(entity, unit.document_id, permit.etag, still=desk.is_fresh)
         return True
 
     def finish(permit: Permit, intent_id: int, outcome: Outcome[bool]) -> bool:
@@ -42,6 +43,9 @@ def post(desk: Desk, permits: Sequence[Permit]) -> None:
             desk.settle_intent(unit, intent_id, "done", f"posted draft {unit.draft_number}")
             desk.save(unit, state=State.POSTED, sent_at=None)
             desk.report.posted += 1
+            return True
+        if isinstance(outcome.error, Outdated):
+            _not_sent(desk, permit, intent_id, outcome.error)
             return True
         going, refusal = _failed(desk, permit, intent_id, outcome.error)
         if refusal:
@@ -88,6 +92,18 @@ def _failed(desk: Desk, permit: Permit, intent_id: int, error: BcssError) -> tup
             desk.settle_intent(unit, intent_id, "not sent", error.message)
             desk.save(unit, state=State.DRAFTED, sent_at=None)
             return not desk.stops(error), ""
+
+
+def _not_sent(desk: Desk, permit: Permit, intent_id: int, error: BcssError) -> None:
+    """Take a draft back whose turn came when the last poll was too old; the next pass refreshes.
+
+    Nothing left us, so that it is a draft which was never tried to be posted, as before.
+    """
+    unit = desk.store.units.get(permit.unit.unit_id)
+    desk.settle_intent(unit, intent_id, "not sent", error.message)
+    tried = permit.unit.post_attempted
+    desk.save(unit, state=State.DRAFTED, post_attempted=tried, sent_at=None)
+    desk.limits.give_back(total_of(unit))
 
 
 def refusal(waiting: str) -> Verdict:

@@ -128,9 +128,11 @@ class BusinessCentralClient:
         """Read one document with its lines."""
         return documents.get(self._site, entity, document_id)
 
-    def create_document(self, entity: DocumentSet, body: Body) -> Created:
+    def create_document(
+        self, entity: DocumentSet, body: Body, *, still: documents.Still | None = None
+    ) -> Created:
         """Create a draft with its lines."""
-        return documents.create(self._site, entity, body)
+        return documents.create(self._site, entity, body, still=still)
 
     def patch_document(
         self, entity: DocumentSet, document_id: str, etag: str, changes: Body
@@ -142,9 +144,16 @@ class BusinessCentralClient:
         """Delete a draft as it was read."""
         documents.delete(self._site, entity, document_id, etag)
 
-    def post_document(self, entity: DocumentSet, document_id: str, etag: str) -> None:
-        """Post a draft as it was read."""
-        documents.post(self._site, entity, document_id, etag)
+    def post_document(
+        self,
+        entity: DocumentSet,
+        document_id: str,
+        etag: str,
+        *,
+        still: documents.Still | None = None,
+    ) -> None:
+        """Post a draft as it was read, as long as that reading is still good."""
+        documents.post(self._site, entity, document_id, etag, still=still)
 
     def add_line(self, entity: DocumentSet, document_id: str, line: Body) -> DocumentLine:
         """Add a line to a draft."""

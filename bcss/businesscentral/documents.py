@@ -1,6 +1,6 @@
 """Find, create, change and post sales orders and invoices (business-central.md §4)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 
 from bcss.businesscentral import odata
@@ -16,6 +16,8 @@ from bcss.businesscentral.records import (
 )
 from bcss.errors import RecordMissing
 
+# Tells right before a call leaves whether what it rests on is still good (bcss.http).
+Still = Callable[[], bool]
 REFERENCE = "externalDocumentNumber"
 # A document with its lines is some kilobytes, so that pages of them are kept small.
 DOCUMENT_PAGE = 200
@@ -116,14 +118,15 @@ def get(site: Site, entity: DocumentSet, document_id: str) -> Document:
     return odata.take(lambda row: read_document(entity, row), answer)
 
 
-def create(site: Site, entity: DocumentSet, body: Body) -> Created:
+def create(site: Site, entity: DocumentSet, body: Body, *, still: Still | None = None) -> Created:
     """Create a draft with its lines in one transaction (§4.3).
 
-    Raise RecordRefused with BC's code and text, InDoubt when the answer does not tell.
+    Raise RecordRefused with BC's code and text, InDoubt when the answer does not tell, Outdated
+    when nothing was sent any more.
     """
     content = odata.encode(body)
     path = f"{site.data}/{entity}"
-    reply = site.session.send("POST", path, headers=ENGLISH, body=content)
+    reply = site.session.send("POST", path, headers=ENGLISH, body=content, still=still)
     return odata.take_written(read_created, reply)
 
 
@@ -145,11 +148,16 @@ def delete(site: Site, entity: DocumentSet, document_id: str, etag: str) -> None
         return
 
 
-def post(site: Site, entity: DocumentSet, document_id: str, etag: str) -> None:
-    """Post a draft as it was read (§4.8); an error does not prove that nothing was posted."""
+def post(
+    site: Site, entity: DocumentSet, document_id: str, etag: str, *, still: Still | None = None
+) -> None:
+    """Post a draft as it was read (§4.8); an error does not prove that nothing was posted.
+
+    Only Outdated does: nothing was sent.
+    """
     headers = {**ENGLISH, **odata.if_match(etag)}
     path = f"{_path(site, entity, document_id)}/Microsoft.NAV.{entity.action}"
-    site.session.send("POST", path, headers=headers)
+    site.session.send("POST", path, headers=headers, still=still)
 
 
 def add_line(site: Site, entity: DocumentSet, document_id: str, line: Body) -> DocumentLine:

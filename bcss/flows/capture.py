@@ -30,7 +30,7 @@ def capture(conn: Connection) -> bool:
     """
     if conn.is_fresh():
         return False
-    begun = conn.clock.monotonic()
+    begun, on = conn.clock.monotonic(), conn.now()
     _note_listing(conn)
     first = conn.store.orders.watermark(streams.ORDERS) is None
     _orders(conn)
@@ -41,7 +41,7 @@ def capture(conn: Connection) -> bool:
     _fetch_wanted(conn)
     _reread_fulfillments(conn)
     _hold_unlisted(conn)
-    conn.polled_at = begun
+    conn.polled_at, conn.polled_on = begun, on
     conn.polls += 1
     return True
 

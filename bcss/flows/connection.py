@@ -10,6 +10,7 @@ from bcss.clock import Clock, start_of_day
 from bcss.config.schema import Config, Ignored, StoreRule
 from bcss.mapping.rules import Rules
 from bcss.shipstation.client import ShipStationClient
+from bcss.shipstation.labels import LabelClient
 from bcss.store.db import Store
 
 FRESH = timedelta(minutes=5)
@@ -29,6 +30,7 @@ class Connection:
     clock: Clock
     make_bc: Callable[[], BusinessCentralClient]
     make_shipstation: Callable[[], ShipStationClient]
+    make_labels: Callable[[], LabelClient]
     limits: Limits = field(default_factory=Limits)
     report: Report = field(default_factory=Report)
     width: int = 3
@@ -36,10 +38,12 @@ class Connection:
     requests: Callable[[], Mapping[str, int]] = dict
     polls: int = 0
     polled_at: float | None = None
+    polled_on: datetime | None = None
     refreshed: bool = False
     since: datetime | None = None
     _bc: BusinessCentralClient | None = None
     _shipstation: ShipStationClient | None = None
+    _labels: LabelClient | None = None
 
     @property
     def bc(self) -> BusinessCentralClient:
@@ -54,6 +58,13 @@ class Connection:
         if self._shipstation is None:
             self._shipstation = self.make_shipstation()
         return self._shipstation
+
+    @property
+    def labels(self) -> LabelClient:
+        """Return the client of ShipStation V2; raise FixConfig where no key is configured."""
+        if self._labels is None:
+            self._labels = self.make_labels()
+        return self._labels
 
     def now(self) -> datetime:
         """Return the present instant."""
@@ -92,7 +103,11 @@ class Connection:
         return start_of_day(start, self.config.business_central.time_zone)
 
     def is_fresh(self) -> bool:
-        """Tell whether this run's last complete poll is young enough to post by (§4.4.6)."""
+        """Tell whether this run's last complete poll is young enough to post by (§4.4.6).
+
+        Only the wall clock counts the sleep of a host, only the other one is never set back.
+        """
         if self.polled_at is None:
             return False
-        return self.clock.monotonic() - self.polled_at < FRESH.total_seconds()
+        slept = self.polled_on is not None and self.now() - self.polled_on >= FRESH
+        return not slept and self.clock.monotonic() - self.polled_at < FRESH.total_seconds()
