@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from bcss import __version__
 from bcss.booking.desk import Limits, Report
@@ -27,6 +29,8 @@ from bcss.http import ApiSession, raw_sender
 from bcss.locks import run_lock
 from bcss.secrets import resolve
 from bcss.shipstation.client import ShipStationClient, basic_authorize
+from bcss.shipstation.labels import MAX_FILE, PER_MINUTE, LabelClient
+from bcss.shipstation.labels import VENDOR as V2
 from bcss.store import witness
 from bcss.store.budget import Budget, hash_key
 from bcss.store.db import Store
@@ -38,6 +42,7 @@ Part = tuple[str, Callable[[Connection], None]]
 _WINDOW = 60.0
 _COMPANY_HOURS = 24
 _BC_CONNECTIONS = 5
+_V2_BODY = 16 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -117,6 +122,7 @@ def connect(
             clock=around.clock,
             make_bc=lambda: _bc(conn, around, sessions, stack),
             make_shipstation=lambda: _shipstation(conn, around, sessions, stack),
+            make_labels=lambda: _labels(conn, around, sessions, stack),
             limits=Limits(options.max_post, options.max_amount, ends),
             width=around.width,
             dry_run=options.dry_run,
@@ -300,6 +306,45 @@ def _shipstation(
     stack.callback(session.close)
     sessions["shipstation"] = session
     return ShipStationClient(session)
+
+
+def _labels(
+    conn: Connection, around: Surroundings, sessions: dict[str, ApiSession], stack: ExitStack
+) -> LabelClient:
+    """Open V2 with a budget of its own; the files of labels are fetched without the key."""
+    settings = conn.config.shipstation
+    if settings.v2_api_key is None:
+        raise FixConfig("shipstation.v2_api_key is not set.")
+    key = resolve(settings.v2_api_key)
+    budget = Budget(
+        around.budget_path or budget_path(), hash_key(key), PER_MINUTE, _WINDOW, around.clock
+    )
+    stack.callback(budget.close)
+
+    def open_session(name: str, base_url: str, headers: Mapping[str, str]) -> ApiSession:
+        session = ApiSession(
+            vendor=V2,
+            base_url=base_url,
+            clock=around.clock,
+            authorize=lambda _fresh: headers,
+            budget=budget,
+            budget_class=around.budget_class,
+            max_connections=1,
+            max_body=_V2_BODY if headers else MAX_FILE,
+            transport=around.transport,
+            user_agent=f"bcss/{__version__}",
+            run_ends=conn.limits.ends,
+        )
+        stack.callback(session.close)
+        sessions[name] = session
+        return session
+
+    @cache
+    def files(origin: str) -> ApiSession:
+        return open_session(f"files of {urlsplit(origin).netloc}", origin, {})
+
+    api = open_session(V2, settings.v2_api_url, {"API-Key": key})
+    return LabelClient(api, settings.v2_api_url, files)
 
 
 def rebuild(config: Config, since: datetime, around: Surroundings | None = None) -> Summary:

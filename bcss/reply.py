@@ -31,6 +31,7 @@ _NAMES = {
     "business_central": "Business Central",
     "businesscentral": "Business Central",
     "shipstation": "ShipStation",
+    "shipstation_v2": "ShipStation V2",
     "entra": "Microsoft Entra",
 }
 

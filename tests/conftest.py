@@ -12,6 +12,7 @@ SECRETS = {
     "BCSS_TEST_KEY": "sandbox-key",
     "BCSS_TEST_SECRET": "sandbox-key-secret",
     "BCSS_TEST_BC": "sandbox-secret",
+    "BCSS_TEST_V2": "sandbox-v2-key",
 }
 
 

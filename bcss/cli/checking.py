@@ -55,7 +55,7 @@ def checked(config: Config) -> Answer:
     """Look at everything a run needs; what cannot be asked without the former is left out."""
     findings = [*_config(config), *_secrets(config), *_state(config)]
     with scratch_connection(config, "check") as conn:
-        for looks in (_BUSINESS_CENTRAL, _SHIPSTATION):
+        for looks in (_BUSINESS_CENTRAL, _SHIPSTATION, _SHIPSTATION_V2):
             for what, look in looks:
                 before = len(findings)
                 findings += _guarded(what, look, conn)
@@ -261,6 +261,14 @@ def _webhooks(conn: Connection) -> Iterator[Finding]:
         yield Finding("webhooks", "ok", "ShipStation tells our listener what happens")
 
 
+def _labels(conn: Connection) -> Iterator[Finding]:
+    if conn.config.shipstation.v2_api_key is None:
+        return
+    count = conn.labels.count()
+    files = ", PDFs are attached" if conn.config.orders.label_pdf else ""
+    yield Finding("V2 API key", "ok", f"accepted; the account shows {count} labels{files}")
+
+
 _BUSINESS_CENTRAL: tuple[tuple[str, Look], ...] = (
     ("sign-in", _sign_in),
     ("permission", _permissions),
@@ -275,3 +283,4 @@ _SHIPSTATION: tuple[tuple[str, Look], ...] = (
     ("carrier", _carriers),
     ("webhook", _webhooks),
 )
+_SHIPSTATION_V2: tuple[tuple[str, Look], ...] = (("V2 API key", _labels),)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from bcss.booking.body import comments
+from bcss.cli.labels import label_line, label_objects
 from bcss.cli.render import Block, Table, printable
 from bcss.cli.words import KINDS, waiting_words
 from bcss.mapping.amounts import line_amount, lines_total
@@ -91,6 +92,7 @@ def document_object(
             "number": draft.tracking.number,
             "unmapped": list(draft.tracking.unmapped),
         },
+        "labels": label_objects(store, unit),
         "shipstation_total": sum((one.order_total for one in members if one is not None), ZERO),
         "expected_total": draft.gross,
         "our_total": lines_total(draft.lines, draft.currency),
@@ -178,6 +180,7 @@ def document_blocks(one: Mapping[str, Any]) -> list[Block]:
             f"posting date {one['posting_date']}, reference {one['reference']}, {_tracking(one)}"
         ),
         *(f"  {printable(text)}" for text in _header_texts(one)),
+        *(f"  {label_line(label)}" for label in one["labels"]),
         _used(Table(columns, [_row(one, line) for line in _booked(one)])),
         *(f"  prints on the customer's document: {printable(text)}" for text in printed),
         f"  totals: {_totals(one)}",

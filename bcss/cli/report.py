@@ -28,6 +28,12 @@ _WORDS = {
     "credited": "credited",
 }
 
+_VENDORS = {
+    "business_central": "Business Central",
+    "shipstation": "ShipStation",
+    "shipstation_v2": "ShipStation V2",
+}
+
 
 def hold_object(hold: "Hold") -> dict[str, Any]:
     """Return a hold as `--json` shows it."""
@@ -116,6 +122,5 @@ def moved(summary: "Summary") -> str:
 
 
 def _calls(requests: Mapping[str, int]) -> str:
-    words = {"business_central": "Business Central", "shipstation": "ShipStation"}
-    parts = [f"{requests[vendor]} to {words.get(vendor, vendor)}" for vendor in requests]
+    parts = [f"{count} to {_VENDORS.get(vendor, vendor)}" for vendor, count in requests.items()]
     return f" ({' and '.join(parts)} requests)" if parts else ""

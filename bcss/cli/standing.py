@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bcss.cli.answer import Answer
+from bcss.cli.labels import label_objects, label_words
 from bcss.cli.render import Block, Table, age, printable, when
 from bcss.cli.report import hold_object
 from bcss.cli.state import (
@@ -216,7 +217,7 @@ def _why_unit(store: Store, unit: Unit, zone: ZoneInfo) -> str:
     return (
         f"Order {unit.order_number} ({total}, store {unit.store_id}{parts}) is {states} in "
         f"ShipStation. {standing(unit, hold, zone)}{stopped} Reference "
-        f"{unit.reference or unit.other_reference or 'none yet'}."
+        f"{unit.reference or unit.other_reference or 'none yet'}.{label_words(store, unit)}"
     )
 
 
@@ -258,5 +259,6 @@ def _why_object(store: Store, unit: Unit) -> dict[str, Any]:
         "currency": unit.currency,
         "ship_date": unit.ship_date,
         "tracking_number": unit.draft.tracking.number if unit.draft else "",
+        "labels": label_objects(store, unit),
         "hold": hold_object(hold) if hold else None,
     }

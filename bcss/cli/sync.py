@@ -25,6 +25,7 @@ FLOWS = {
     "customers": ("sync-customers", "bcss.flows.customers", "sync_customers"),
     "orders": ("pull-orders", "bcss.flows.orders", "pull_orders"),
     "shipments": ("pull-shipments", "bcss.flows.shipments", "pull_shipments"),
+    "labels": ("labels", "bcss.flows.labels", "pull_labels"),
     "subs": ("renew-subs", "bcss.flows.subscriptions", "renew_subs"),
     "hints": ("sync hints", "bcss.flows.hints", "work_hints"),
     "due-subs": ("renew-subs", "bcss.flows.subscriptions", "renew_subs_if_due"),
@@ -32,9 +33,10 @@ FLOWS = {
     "sweep": ("sweep", "bcss.flows.sweep", "sweep_if_due"),
 }
 # Renewal comes first, since it asks for nothing unless little time is left (design §2); a first
-# push of thousands of products must not delay booking.
-ALL = ("due-subs", "some-items", "customers", "orders", "shipments", "sweep")
+# push of thousands of products must not delay booking, and nothing of V2 may.
+ALL = ("due-subs", "some-items", "customers", "orders", "shipments", "sweep", "labels")
 BOOKING = ("orders", "shipments")
+SHIPMENTS = ("shipments", "labels")
 
 
 class What(StrEnum):
@@ -73,7 +75,7 @@ def pull_orders(common: Common, limits: RunLimits) -> Exit:
 
 def pull_shipments(common: Common, limits: RunLimits) -> Exit:
     """Put tracking onto the documents and post what is ready."""
-    return run_flows("pull-shipments", ["shipments"], common, limits)
+    return run_flows("pull-shipments", SHIPMENTS, common, limits)
 
 
 def renew_subs(common: Common, limits: RunLimits) -> Exit:
@@ -97,7 +99,7 @@ def sync(
     """
     if what is What.HINTS:
         return each(common, _drain)
-    names = ALL if what is What.ALL else (str(what),)
+    names = {What.ALL: ALL, What.SHIPMENTS: SHIPMENTS}.get(what, (str(what),))
     return run_flows(f"sync {what}", names, common, limits)
 
 

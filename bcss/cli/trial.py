@@ -84,6 +84,7 @@ def _serve(seed: dict[str, Any], bc_port: int, shipstation_port: int) -> Exit:
     except OSError as error:
         raise FixConfig(f"The sandbox cannot listen: {error.strerror}.") from None
     told = {name: getattr(urls, name) for name in ("business_central", "authority", "shipstation")}
+    told["shipstation_v2"] = urls.shipstation  # V2 is below /v2 on the same server
     try:
         typer.echo(json_text({**told, "control": f"{urls.business_central}/__sandbox/"}))
         threading.Event().wait()

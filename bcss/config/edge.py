@@ -109,6 +109,7 @@ _FILE_NAMES: Mapping[tuple[type, str], str] = {
 _NOT_IN_FILE = {(schema.Config, "path"), (schema.Config, "digest"), (schema.Config, "notes")}
 _BY_TYPE: Mapping[Any, Callable[[object], Any]] = {
     Decimal: values.amount,
+    bool: values.truth,
     timedelta: values.duration,
     date: values.day,
     ZoneInfo: values.zone,

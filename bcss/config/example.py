@@ -55,6 +55,7 @@ EXAMPLE: Sample = {
         "first_run_limit": "20",
         "settle": "20m",
         "marker": '"Shipped {carrier} {tracking}"',
+        "label_pdf": "false",
         "skus": {
             "GIFT-24": "ITEM-24",
             "TEE-RED": "{item: TEE, variant: RED}",

@@ -62,6 +62,11 @@ def notes(tree: Any) -> tuple[str, ...]:
                 f"orders.stores.{store}.tolerance is not used: it is for tax that Business Central "
                 "computes only"
             )
+    if at(tree, "orders", "label_pdf") == "true" and not at(tree, "shipstation", "v2_api_key"):
+        found.append(
+            "orders.label_pdf is not used: labels come from ShipStation V2, which "
+            "shipstation.v2_api_key opens"
+        )
     return tuple(found)
 
 

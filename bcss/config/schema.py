@@ -313,6 +313,9 @@ class Orders:
     marker: Annotated[
         str, "the comment line on each document; it prints on the customer's invoice"
     ] = "Shipped {carrier} {tracking}"
+    label_pdf: Annotated[
+        bool, "attach each new label's PDF to its document: true | false; needs v2_api_key"
+    ] = False
     skus: Annotated[
         Mapping[str, SkuRule],
         "SKU to item: NO, NO/VARIANT, {item, variant, unit} or {kit: [...], price: first | spread}",

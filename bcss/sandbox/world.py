@@ -31,6 +31,7 @@ from bcss.sandbox.kit import (
 from bcss.sandbox.shipstation import ShipStation
 
 LOG_LENGTH = 50_000
+_CREDENTIALS = ("authorization", "api-key")
 _SECTIONS = {"bc": "business_central", "shipstation": "shipstation"}
 
 
@@ -48,7 +49,7 @@ class Logged:
     def as_json(self) -> dict[str, Any]:
         """Return the entry as the control endpoint shows it, without credentials."""
         headers = {
-            name: value for name, value in self.request.headers.items() if name != "authorization"
+            name: value for name, value in self.request.headers.items() if name not in _CREDENTIALS
         }
         return {
             "n": self.n,

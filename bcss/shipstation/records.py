@@ -406,6 +406,21 @@ class Webhook:
 
 
 @dataclass(frozen=True, slots=True)
+class Label:
+    """What V2 tells of a V1 shipment's label; what could not be used is empty or None.
+
+    `cost` is without insurance (shipstation.md §12.4); `pdf_url` is where its PDF may be fetched.
+    """
+
+    shipment_id: int
+    tracking_url: str
+    cost: Decimal | None
+    currency: str
+    voided: bool
+    pdf_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderResult:
     """What became of one order of a batch; `order_id` may be None on failure."""
 

@@ -14,6 +14,7 @@ from bcss.clock import Clock, iso, parse_utc
 from bcss.errors import FixConfig, StateBroken
 from bcss.store.cache import Cache
 from bcss.store.captured import Captured
+from bcss.store.labels import LabelBook
 from bcss.store.queue import Queue
 from bcss.store.schema import migrate
 from bcss.store.sqlite import Connection, Error, open_file, trouble, write_tx
@@ -49,6 +50,7 @@ class Store:
             self.units = UnitBook(self._conn)
             self.holds = Queue(self._conn, self.trail)
             self.cache = Cache(self._conn)
+            self.labels = LabelBook(self._conn)
             self.database_id = self._identity()
         except BaseException:
             self._conn.close()

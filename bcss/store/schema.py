@@ -67,6 +67,16 @@ CREATE TABLE evidence (
 CREATE INDEX evidence_order ON evidence (order_id);
 CREATE INDEX evidence_tracking ON evidence (tracking) WHERE tracking <> '';
 
+CREATE INDEX evidence_created ON evidence (created) WHERE kind = 's';
+
+CREATE TABLE label (
+  shipment_id INTEGER PRIMARY KEY, state TEXT NOT NULL, tries INTEGER NOT NULL, next_at TEXT,
+  tracking_url TEXT NOT NULL DEFAULT '', cost TEXT, currency TEXT NOT NULL DEFAULT '',
+  voided INTEGER NOT NULL DEFAULT 0, pdf_url TEXT NOT NULL DEFAULT '',
+  file TEXT NOT NULL DEFAULT '', attached TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX label_due ON label (next_at) WHERE state = 'asked';
+
 CREATE TABLE wanted (order_id INTEGER PRIMARY KEY) STRICT;
 
 CREATE TABLE unit (

@@ -41,6 +41,7 @@ def test_the_sandbox_serves_until_it_is_told_to_end(tmp_path: Path, number: sign
     with subprocess.Popen([*BCSS, *arguments], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         urls = json.loads(child.stdout.readline())
+        assert urls.pop("shipstation_v2") == urls["shipstation"]
         assert urls.keys() == {"business_central", "authority", "shipstation", "control"}
         with urlopen(f"{urls['control']}state", timeout=10) as answer:  # noqa: S310 - loopback
             state = json.loads(answer.read())

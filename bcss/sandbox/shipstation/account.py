@@ -9,7 +9,7 @@ from typing import Any
 from bcss.sandbox.kit import SandboxClock
 from bcss.sandbox.shipstation import times
 from bcss.sandbox.shipstation.hooks import Hooks
-from bcss.sandbox.shipstation.settings import RateLimit, Switches, default_lists
+from bcss.sandbox.shipstation.settings import V2, RateLimit, Switches, default_lists
 from bcss.sandbox.shipstation.tables import Row, Table
 from bcss.sandbox.shipstation.templates import (
     CUSTOMERS,
@@ -41,6 +41,7 @@ class Account:
     )
     lists: dict[str, list[Body]] = field(default_factory=default_lists)
     hooks: Hooks = field(default_factory=Hooks)
+    v2: V2 = field(default_factory=V2)
     poison: set[int] = field(default_factory=set)
     next_item: int = 3_100_000_201
     next_batch: int = 1

@@ -1,4 +1,4 @@
-"""Let requests of the imitated ShipStation V1 API in and route them."""
+"""Let requests of the imitated ShipStation V1 API in and route them; V2 has a door of its own."""
 
 import base64
 import binascii
@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from bcss.sandbox.kit import Request, Response, SandboxClock, json_response
-from bcss.sandbox.shipstation import events, seed
+from bcss.sandbox.shipstation import events, labels, seed
 from bcss.sandbox.shipstation.account import Account
 from bcss.sandbox.shipstation.answers import Refused, failed, gateway
 from bcss.sandbox.shipstation.handlers import ROUTES, Call, Handler
@@ -90,7 +90,7 @@ def _check_type(request: Request) -> None:
 
 
 class ShipStation:
-    """An imitated ShipStation V1 account behind `handle`, with one lock."""
+    """An imitated ShipStation account, V1 and the labels of V2, behind `handle`, with one lock."""
 
     def __init__(self, clock: SandboxClock) -> None:
         self._lock = threading.RLock()
@@ -104,6 +104,8 @@ class ShipStation:
 
     def _handle(self, request: Request) -> Response:
         account = self._account
+        if request.path.lower().startswith(labels.PREFIX):
+            return labels.handle(account, self._throttle.take, request)
         key, secret = _credentials(request.headers.get("authorization", ""))
         if key not in account.keys or account.keys[key] != secret:
             return gateway(401, "Unauthorized")

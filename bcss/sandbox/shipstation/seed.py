@@ -5,13 +5,14 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from bcss.sandbox.shipstation.account import Account
-from bcss.sandbox.shipstation.settings import LIST_IDS, LISTS, SWITCHES
+from bcss.sandbox.shipstation.settings import LIST_IDS, LISTS, SWITCHES, read_v2
 from bcss.sandbox.shipstation.tables import Row
 from bcss.sandbox.shipstation.templates import KINDS, STORE, Body, for_state
 
 # `hooks` is what happened, which a state shows and nobody can load.
 _KNOWN = (
     *KINDS, *LISTS, *SWITCHES, "switches", "rate_limit", "keys", "poison", "webhooks", "hooks",
+    "v2",
 )  # fmt: skip
 
 
@@ -52,6 +53,7 @@ def _load_settings(account: Account, data: Mapping[str, Any]) -> None:
     try:
         account.switches = replace(account.switches, **switches)
         account.rate = replace(account.rate, **data.get("rate_limit", {}))
+        account.v2 = read_v2(account.v2, data.get("v2", {}))
     except TypeError as error:
         raise ValueError(f"shipstation.switches: {error}") from None
     account.keys = dict(data.get("keys", account.keys))
@@ -93,4 +95,5 @@ def dump(account: Account) -> Body:
         "rate_limit": asdict(account.rate),
         "keys": account.keys,
         "poison": sorted(account.poison),
+        "v2": asdict(account.v2),
     }

@@ -1,6 +1,8 @@
 """Say how an account behaves, and what a fresh one holds."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from bcss.sandbox.shipstation import times
 from bcss.sandbox.shipstation.templates import STORE, ZERO, Body
@@ -64,6 +66,35 @@ class RateLimit:
     headers: str = "always"
     retry_after: bool = False
     status: int = 429
+
+
+@dataclass(frozen=True, slots=True)
+class V2:
+    """What V2 shows of the account (shipstation.md §12); shipments are named by their V1 id.
+
+    keys: its own keys, which are not V1's. rate_limit: 200 a minute; 429 carries Retry-After.
+    absent: shipments without a label in V2. overlays: members of a label replaced by anything.
+    files: what a label's address gives instead of its PDF: `{status, content, type, location}`.
+    """
+
+    keys: tuple[str, ...] = ("sandbox-v2-key",)
+    rate_limit: RateLimit = field(
+        default_factory=lambda: RateLimit(limit=200, headers="none", retry_after=True)
+    )
+    absent: tuple[int, ...] = ()
+    overlays: Mapping[str, Body] = field(default_factory=dict)
+    files: Mapping[str, Body] = field(default_factory=dict)
+
+
+def read_v2(old: V2, given: Mapping[str, Any]) -> V2:
+    """Change what a seed gives of V2; raise TypeError for a member that does not exist."""
+    changes = dict(given)
+    for name in ("keys", "absent"):
+        if name in changes:
+            changes[name] = tuple(changes[name])
+    if "rate_limit" in changes:
+        changes["rate_limit"] = replace(old.rate_limit, **changes["rate_limit"])
+    return replace(old, **changes)
 
 
 _STREET: Body = {"name": "Example Warehouse", "company": "Example Seller", "street1": "1 Dock Rd",
