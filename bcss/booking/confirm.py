@@ -5,15 +5,22 @@ from dataclasses import replace
 
 from bcss.booking.body import comment_lines
 from bcss.booking.desk import Desk
-from bcss.booking.judge import Nothing, One, Several, check_totals, is_posted, judge
-from bcss.booking.lookup import made_from, read_documents
+from bcss.booking.judge import (
+    Nothing,
+    One,
+    Several,
+    check_totals,
+    is_of_order,
+    is_posted,
+    is_under,
+    judge,
+)
+from bcss.booking.lookup import by_id, read_documents
 from bcss.booking.post import refusal
 from bcss.businesscentral.records import Document, DocumentSet
-from bcss.errors import RecordMissing
 from bcss.holds import Verdict, Why
-from bcss.mapping.text import code
 from bcss.money import show
-from bcss.units import State, Tracking, Unit, entity_of
+from bcss.units import State, Tracking, Unit
 
 
 def confirm(desk: Desk, units: Sequence[Unit]) -> list[tuple[Unit, Several]]:
@@ -30,7 +37,7 @@ def confirm(desk: Desk, units: Sequence[Unit]) -> list[tuple[Unit, Several]]:
     crowded: list[tuple[Unit, Several]] = []
     with desk.write():
         for unit in units:
-            mine = [one for one in found if _is_under(one, unit)]
+            mine = [one for one in found if is_under(one, unit)]
             match judge(unit, mine):
                 case Nothing():
                     _vanished(desk, unit)
@@ -41,12 +48,6 @@ def confirm(desk: Desk, units: Sequence[Unit]) -> list[tuple[Unit, Several]]:
                 case One(document=document):
                     _one(desk, unit, document, drafts.get(unit.unit_id))
     return crowded
-
-
-def _is_under(document: Document, unit: Unit) -> bool:
-    """Tell whether a document carries the unit's reference, or is known by its id."""
-    known = bool(unit.document_id) and unit.document_id in (document.id, document.order_id)
-    return known or code(document.reference) == unit.reference
 
 
 def _needs_proof(unit: Unit, found: Sequence[Document]) -> bool:
@@ -96,7 +97,7 @@ def _posted(desk: Desk, unit: Unit, document: Document) -> None:
         unit,
         state=State.CONFIRMED,
         document_number=document.number,
-        invoice_id=document.id if document.order_id else "",
+        invoice_id=document.id if document.order_id or is_of_order(document, unit) else "",
         bc_total=document.total_including_tax,
         waiting="",
         sent_at=None,
@@ -150,16 +151,9 @@ def _unposted(desk: Desk, unit: Unit, document: Document) -> None:
 def _by_id(desk: Desk, units: Sequence[Unit], found: Sequence[Document]) -> list[Document]:
     """Ask by its id for a document that the list did not show, before saying that it is gone."""
     ids = {one.id for one in found} | {one.order_id for one in found}
-    lost = [unit for unit in units if unit.document_id not in ids]
-    return [document for unit in lost for document in _get(desk, unit)]
-
-
-def _get(desk: Desk, unit: Unit) -> list[Document]:
-    try:
-        return [desk.bc.get_document(entity_of(unit.kind), unit.document_id)]
-    except RecordMissing:
-        invoice = made_from(desk, unit)
-        return [invoice] if invoice is not None else []
+    gone = [unit for unit in units if unit.document_id not in ids]
+    lost = [unit for unit in gone if not any(is_of_order(one, unit) for one in found)]
+    return [document for unit in lost for document in by_id(desk, unit)]
 
 
 def _vanished(desk: Desk, unit: Unit) -> None:

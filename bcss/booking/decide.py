@@ -4,8 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bcss.booking.desk import Desk
-from bcss.booking.judge import Nothing, One, Several, check_draft, judge
-from bcss.booking.lookup import adopt, read_documents
+from bcss.booking.judge import (
+    Nothing,
+    One,
+    Several,
+    check_draft,
+    is_posted,
+    is_under,
+    judge,
+)
+from bcss.booking.lookup import adopt, by_id, hidden, read_documents
 from bcss.businesscentral.records import Document
 from bcss.holds import Verdict, Why
 from bcss.mapping.readiness import NOT_SHIPPED
@@ -34,15 +42,27 @@ def decide(desk: Desk, units: Sequence[Unit]) -> Decision:
     """Read every document under the units' references, and permit what is exactly right.
 
     The read itself proves that it sees these documents, so it needs no other control: a unit
-    whose document it does not show gets no permit.
+    whose document it does not show gets no permit. Such a document is asked for by its id, which
+    tells one that is gone from one that a person gave another reference. Raise StopVendor when
+    it is there as it was: the read was kept from seeing it.
     """
     found = read_documents(desk, units)
+    found += _not_listed(desk, units, found)
     decision = Decision([], [])
     with desk.write():
         for unit in units:
-            mine = [one for one in found if code(one.reference) == unit.reference]
+            mine = [one for one in found if is_under(one, unit)]
             _one(desk, unit, mine, decision)
     return decision
+
+
+def _not_listed(desk: Desk, units: Sequence[Unit], found: Sequence[Document]) -> list[Document]:
+    lost = [unit for unit in units if not any(is_under(one, unit) for one in found)]
+    asked = [(unit, document) for unit in lost for document in by_id(desk, unit)]
+    for unit, document in asked:
+        if code(document.reference) == unit.reference and not is_posted(document, unit):
+            raise hidden(document.entity)
+    return [document for _, document in asked]
 
 
 def _one(desk: Desk, unit: Unit, documents: list[Document], decision: Decision) -> None:
@@ -60,7 +80,7 @@ def _one(desk: Desk, unit: Unit, documents: list[Document], decision: Decision) 
 
 
 def _not_shown(desk: Desk, unit: Unit) -> None:
-    """Hold a draft that is gone: the document itself is asked for by the confirming read."""
+    """Hold a draft that is gone, under its reference as well as by its id."""
     desk.hold(
         unit,
         Verdict(

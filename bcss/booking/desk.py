@@ -124,6 +124,12 @@ class Desk:
         self.store.holds.put(about(unit, self.config), verdict, self.now())
         return self.save(unit, held=str(verdict.why))
 
+    def hold_anew(self, unit: Unit, verdict: Verdict) -> Unit:
+        """Hold what a person has not decided about already, inside the caller's transaction."""
+        if self.store.holds.was_decided(f"unit:{unit.unit_id}", verdict):
+            return unit
+        return self.hold(unit, verdict)
+
     def release(self, unit: Unit, **changes: object) -> Unit:
         """Take a unit out of the review queue, inside the caller's transaction."""
         self.store.holds.close(f"unit:{unit.unit_id}", self.now(), by="bcss")

@@ -10,7 +10,7 @@ from bcss.businesscentral.records import Document, DocumentSet
 from bcss.holds import Verdict, Why
 from bcss.mapping.text import code
 from bcss.money import show
-from bcss.units import Draft, Unit
+from bcss.units import AFTER_POST, Draft, Unit
 
 _NEVER_DRAFT = ("Paid", "Canceled", "Corrective")
 
@@ -52,20 +52,49 @@ def judge(unit: Unit, documents: Sequence[Document], owned: Sequence[str] = ()) 
     foreign = [one for one in under if one not in mine]
     adoptable = [one for one in foreign if _adoptable(one, unit, owned)]
     strangers = [one for one in foreign if one not in adoptable]
-    if strangers and not any(is_posted(one, unit) for one in mine):
+    booked = any(is_posted(one, unit) for one in mine)
+    if strangers and not booked and not _must_be_taken_up(mine, unit):
         return _in_use(strangers[0])
+    beside = [one for one in strangers if booked and _by_hand(one, unit, owned)]
     others = [one for one in documents if one.id not in owned]
     manual = _manual_duplicate(unit, others, references)
     if manual is not None and not mine and "duplicate" not in unit.approved:
         return manual
-    return _among(unit, _merged([*mine, *adoptable]))
+    return _among(unit, _merged([*mine, *adoptable, *beside]))
+
+
+def _by_hand(document: Document, unit: Unit, owned: Sequence[str]) -> bool:
+    """Tell whether somebody made it for the unit's customer, beside the booked one (§4.4.5)."""
+    if provenance(document) is not None or document.id in owned or unit.draft is None:
+        return False
+    return code(document.customer_number) == code(unit.draft.customer)
+
+
+def _must_be_taken_up(mine: Sequence[Document], unit: Unit) -> bool:
+    """Tell whether the unit has lost sight of its document, as after a rebuild.
+
+    It is taken up first, or approving the stranger's hold would book the order again beside it.
+    """
+    return bool(mine) and (not unit.document_id or unit.state in AFTER_POST)
 
 
 def _is_known(document: Document, unit: Unit) -> bool:
     """Recognise the unit's document by its id, or the invoice made from its order (§4.4.5)."""
     if not unit.document_id:
         return False
-    return unit.document_id in (document.id, document.order_id)
+    return unit.document_id in (document.id, document.order_id) or is_of_order(document, unit)
+
+
+def is_under(document: Document, unit: Unit) -> bool:
+    """Tell whether a document carries the unit's reference, or is known by its id or order."""
+    return code(document.reference) == unit.reference or _is_known(document, unit)
+
+
+def is_of_order(document: Document, unit: Unit) -> bool:
+    """Tell whether an invoice names the unit's order by its number, and no other one by its id."""
+    if not unit.kind.is_order or not unit.draft_number or document.order_id:
+        return False
+    return code(document.order_number) == code(unit.draft_number)
 
 
 def _adoptable(document: Document, unit: Unit, owned: Sequence[str]) -> bool:
@@ -104,7 +133,12 @@ def _manual_duplicate(
 def _merged(documents: list[Document]) -> list[Document]:
     """Count an order and the invoice made from it as one document: the invoice."""
     made_from = {one.order_id for one in documents if one.order_id}
-    return [one for one in documents if one.id not in made_from]
+    named = {code(one.order_number) for one in documents if one.order_number and not one.order_id}
+    return [one for one in documents if one.id not in made_from and not _is_order(one, named)]
+
+
+def _is_order(document: Document, numbers: set[str]) -> bool:
+    return document.entity is DocumentSet.ORDERS and code(document.number) in numbers
 
 
 def _among(unit: Unit, documents: list[Document]) -> Sighting:
@@ -114,8 +148,7 @@ def _among(unit: Unit, documents: list[Document]) -> Sighting:
         return One(documents[0], posted=is_posted(documents[0], unit))
     posted = [one for one in documents if is_posted(one, unit)]
     if len(posted) > 1:
-        numbers = " and ".join(sorted(one.number for one in posted))
-        return Verdict(Why.BOOKED_TWICE, f"{numbers} are both posted under {unit.reference}.")
+        return twice(unit, posted)
     keep = posted[0] if posted else min(documents, key=lambda one: (one.number, one.id))
     others = [one for one in documents if one is not keep]
     return Several(
@@ -123,6 +156,12 @@ def _among(unit: Unit, documents: list[Document]) -> Sighting:
         tuple(one for one in others if may_delete(one, unit)),
         tuple(one for one in others if not may_delete(one, unit)),
     )
+
+
+def twice(unit: Unit, documents: Sequence[Document]) -> Verdict:
+    """Say that a customer was billed more than once."""
+    numbers = " and ".join(sorted(one.number for one in documents))
+    return Verdict(Why.BOOKED_TWICE, f"{numbers} are both posted under {unit.reference}.")
 
 
 def may_delete(document: Document, unit: Unit) -> bool:
@@ -143,7 +182,8 @@ def is_posted(document: Document, unit: Unit) -> bool:
     """
     if document.entity is DocumentSet.ORDERS:
         return False
-    if document.order_id.strip("0-") or document.status in _NEVER_DRAFT:
+    made = document.order_id.strip("0-") or document.order_number
+    if made or document.status in _NEVER_DRAFT:
         return True
     known_draft = document.id == unit.document_id and unit.draft_number
     return bool(known_draft) and document.number != unit.draft_number

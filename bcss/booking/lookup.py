@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bcss.booking.desk import Desk
-from bcss.booking.judge import Nothing, One, Several, Sighting, judge
+from bcss.booking.judge import Nothing, One, Several, Sighting, is_of_order, judge
 from bcss.booking.proof import is_unclear, posted_among
 from bcss.businesscentral.odata import CHUNK
 from bcss.businesscentral.records import Answer, Document, DocumentSet
@@ -16,7 +16,7 @@ from bcss.config.schema import DocumentKind
 from bcss.errors import RecordMissing, StopVendor
 from bcss.holds import Verdict, Why
 from bcss.mapping.text import code
-from bcss.units import State, Unit
+from bcss.units import State, Unit, entity_of
 
 _CONTROLS = 3
 _ORDER_KINDS = (DocumentKind.SALES_ORDER, DocumentKind.SHIP_AND_INVOICE)
@@ -72,7 +72,12 @@ def read_set(desk: Desk, entity: DocumentSet, terms: Sequence[str]) -> list[Docu
             return _documents(answers)
         if not _really_gone(desk, entity, control):
             break
-    raise StopVendor(
+    raise hidden(entity)
+
+
+def hidden(entity: DocumentSet) -> StopVendor:
+    """Say that a list does not show what is certainly there, so that it decides nothing."""
+    return StopVendor(
         f"Business Central hides documents of ours in {entity}: a look-up proves nothing.",
         hint="Give the app's permission sets read access without security filters; bcss check.",
         vendor="business_central",
@@ -130,23 +135,40 @@ def _really_gone(desk: Desk, entity: DocumentSet, control: Unit) -> bool:
     try:
         desk.bc.get_document(entity, control.document_id)
     except RecordMissing:
+        invoice = made_from(desk, control)
         with desk.write():
-            desk.hold(
-                control,
-                Verdict(
-                    Why.DRAFT_GONE,
-                    f"{control.draft_number or control.document_id} is gone from {entity}.",
-                ),
-            )
+            if invoice is not None:
+                adopt(desk, control, invoice, posted=True)
+                return True
+            name = control.draft_number or control.document_id
+            desk.hold(control, Verdict(Why.DRAFT_GONE, f"{name} is gone from {entity}."))
         return True
     return False
 
 
+def by_id(desk: Desk, unit: Unit) -> list[Document]:
+    """Ask for a unit's document itself, or for the invoice made from it, before it counts as gone."""
+    if not unit.document_id:
+        return []
+    try:
+        return [desk.bc.get_document(entity_of(unit.kind), unit.document_id)]
+    except RecordMissing:
+        invoice = made_from(desk, unit)
+        return [invoice] if invoice is not None else []
+
+
 def made_from(desk: Desk, unit: Unit) -> Document | None:
-    """Return the posted invoice that was made from a unit's order, if exactly one was (BC §4.8)."""
+    """Return the posted invoice that was made from a unit's order, if exactly one was (BC §4.8).
+
+    It is found by the order's id, else by the order's number; a person may have given it any
+    other reference.
+    """
     if not unit.kind.is_order or not unit.document_id:
         return None
     found = desk.bc.find_invoices_of_orders([unit.document_id])
+    if not found and unit.draft_number:
+        named = desk.bc.find_invoices_of_order_numbers([unit.draft_number])
+        found = [one for one in named if is_of_order(one, unit)]
     return found[0] if len(found) == 1 else None
 
 
@@ -223,11 +245,12 @@ def adopt(
     desk.store.units.close_open(unit.unit_id, "landed", desk.now())
     desk.report.adopted += 1
     state = State.POSTED if posted else State.DRAFTED
+    made = bool(document.order_id) or is_of_order(document, unit)
     saved = desk.save(
         unit,
         state=state,
-        document_id=document.order_id or document.id,
-        invoice_id=document.id if document.order_id else "",
+        document_id=document.order_id or (unit.document_id if made else document.id),
+        invoice_id=document.id if made else "",
         draft_number=unit.draft_number if posted else document.number if certain else "",
         tracked_hash="",
         sent_at=None,
@@ -241,6 +264,6 @@ def adopt(
         target=document.id,
         status="adopted",
     )
-    if unit.state is State.SEEN:  # found by a rebuild: what it means is planned next
+    if unit.state in (State.SEEN, State.DROPPED):  # found by a rebuild, to be planned next
         desk.store.orders.mark_dirty(desk.store.units.members(unit.unit_id))
     return saved

@@ -17,7 +17,8 @@ _EITHER = "Open"
 def is_unclear(document: Document, unit: Unit) -> bool:
     """Tell whether neither status nor number says if a document is posted."""
     known = document.id == unit.document_id and unit.draft_number
-    invoice = document.entity is DocumentSet.INVOICES and not document.order_id.strip("0-")
+    made = document.order_id.strip("0-") or document.order_number
+    invoice = document.entity is DocumentSet.INVOICES and not made
     return invoice and document.status == _EITHER and not known
 
 

@@ -1,14 +1,15 @@
 """Take back drafts that must not be posted: surplus ones, changed and cancelled orders' (§4.5)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bcss.booking.body import differences
 from bcss.booking.calls import Outcome
 from bcss.booking.desk import Desk
-from bcss.booking.judge import Several, is_posted, may_delete
+from bcss.booking.judge import Several, is_posted, may_delete, twice
 from bcss.booking.lookup import adopt, made_from
-from bcss.businesscentral.records import Document
+from bcss.booking.proof import posted_among
+from bcss.businesscentral.records import Document, DocumentSet
 from bcss.errors import BcssError, RecordChanged, RecordMissing, RecordRefused
 from bcss.holds import Verdict, Why
 from bcss.units import State, Unit, entity_of
@@ -28,6 +29,7 @@ class _Removal:
 def clear(desk: Desk, crowded: Sequence[tuple[Unit, Several]]) -> None:
     """Keep one document of each crowded unit and delete the others; nothing is posted now."""
     removals: list[_Removal] = []
+    drafts = _known_drafts(desk, crowded)
     with desk.write():
         for unit, several in crowded:
             known = several.keep.id in (unit.document_id, unit.invoice_id)
@@ -37,13 +39,33 @@ def clear(desk: Desk, crowded: Sequence[tuple[Unit, Several]]) -> None:
                 kept = adopt(desk, unit, several.keep, posted=is_posted(several.keep, unit))
             else:
                 kept = unit
-            if several.left:
-                numbers = ", ".join(one.number for one in several.left)
-                desk.hold(
-                    kept, Verdict(Why.SURPLUS_DRAFT, f"{numbers} beside {several.keep.number}.")
-                )
+            verdict = _beside(unit, several, drafts) if several.left else None
+            if verdict:
+                desk.hold_anew(kept, verdict)
             removals += [_Removal(kept, document, None, "surplus") for document in several.surplus]
     _remove(desk, removals)
+
+
+def _known_drafts(desk: Desk, crowded: Sequence[tuple[Unit, Several]]) -> set[str]:
+    """Return which of the documents that must stay are certainly drafts, beside posted ones."""
+    posted = [several for unit, several in crowded if is_posted(several.keep, unit)]
+    left = [one for several in posted for one in several.left]
+    unclear = [one for one in left if one.entity is DocumentSet.INVOICES and one.status == "Open"]
+    proven = posted_among(desk, unclear, ())
+    return {one.id for one in left if not proven.get(one.id, one in unclear)}
+
+
+def _beside(unit: Unit, several: Several, drafts: Collection[str]) -> Verdict:
+    """Name what stands beside a unit's document and must not be deleted.
+
+    What cannot be told from a posted document beside a posted one is taken for one: it is better
+    to look once too often than to leave a customer billed twice.
+    """
+    posted = [one for one in several.left if one.id not in drafts]
+    if posted and is_posted(several.keep, unit):
+        return twice(unit, [several.keep, *posted])
+    numbers = ", ".join(sorted(one.number for one in several.left))
+    return Verdict(Why.SURPLUS_DRAFT, f"{numbers} beside {several.keep.number}.")
 
 
 def withdraw(desk: Desk, units: Sequence[Unit]) -> None:

@@ -112,6 +112,10 @@ class BusinessCentralClient:
         """Find the posted invoices that were made from these orders, with lines."""
         return documents.find_of_orders(self._site, order_ids)
 
+    def find_invoices_of_order_numbers(self, numbers: Sequence[str]) -> list[Document]:
+        """Find the posted invoices that name these orders by their numbers, with lines."""
+        return documents.find_of_order_numbers(self._site, numbers)
+
     def changed_documents(
         self, entity: DocumentSet, since: datetime | None, *, with_lines: bool = True
     ) -> Iterator[Document]:

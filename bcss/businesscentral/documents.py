@@ -83,6 +83,26 @@ def find_of_orders(site: Site, order_ids: Sequence[str], *, chunk: int = CHUNK) 
     return [one for answer in answers for one in answer if one.order_id in wanted]
 
 
+def find_of_order_numbers(
+    site: Site, numbers: Sequence[str], *, chunk: int = CHUNK
+) -> list[Document]:
+    """Find the posted invoices that name these orders' numbers, where the id leads nowhere (§4.8).
+
+    One that names another order by its id is left to its owner by the caller.
+    """
+
+    def ask(group: Sequence[str]) -> list[Document]:
+        entity = DocumentSet.INVOICES
+        query = [("$filter", odata.any_text("orderNumber", group)), ("$expand", entity.lines)]
+        rows = odata.read_whole(site, f"{site.data}/{entity}", query)
+        return [odata.take(lambda row: read_document(entity, row), row) for row in rows]
+
+    wanted = list({_fold(one): one for one in numbers if _fold(one)}.values())
+    answers = odata.in_chunks(wanted, chunk, ask)
+    folded = {_fold(one) for one in wanted}
+    return [one for answer in answers for one in answer if _fold(one.order_number) in folded]
+
+
 def changed(
     site: Site, entity: DocumentSet, since: datetime | None, *, with_lines: bool = True
 ) -> Iterator[Document]:

@@ -136,7 +136,10 @@ def _ignored_unit(conn: Connection, unit: Unit, decision: Decision) -> str:
     number = unit.document_number or unit.draft_number
     if unit.state in REVERSING:
         return _reversal_left(conn, unit)
-    if unit.state in AFTER_POST or (unit.state is State.POST_INTENT and _twice(unit)):
+    gone = unit.held == Why.DRAFT_GONE and not unit.document_number
+    if not gone and (
+        unit.state in AFTER_POST or (unit.state is State.POST_INTENT and _twice(unit))
+    ):
         _stays(conn, unit)
         return f"{number} stays booked as it is."
     if unit.state is State.POST_INTENT:
@@ -154,7 +157,7 @@ def _ignored_unit(conn: Connection, unit: Unit, decision: Decision) -> str:
             updated_at=conn.now(),
         )
     )
-    if unit.state in (State.DRAFTED, State.CREATE_INTENT):
+    if unit.state in (State.DRAFTED, State.CREATE_INTENT) and not gone:
         return f"It will not be booked; delete its draft {number} in Business Central by hand."
     return "It will not be booked."
 

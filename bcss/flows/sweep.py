@@ -1,26 +1,30 @@
 """Look behind the streams once a day: what they missed, and documents nobody expects (§4.6)."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
-from bcss.booking.judge import One, Several, judge
-from bcss.booking.lookup import adopt, read_documents
+from bcss.booking.desk import Desk
+from bcss.booking.judge import Nothing, One, Several, is_under, judge
+from bcss.booking.lookup import adopt, by_id, read_documents
 from bcss.booking.machine import batches, confirm_open
-from bcss.booking.withdraw import clear
+from bcss.booking.withdraw import CANCEL, REPLACE, clear
+from bcss.businesscentral.records import Document
 from bcss.clock import iso, parse_utc
 from bcss.flows.capture import capture, keep_batch, subject_of
 from bcss.flows.connection import Connection
 from bcss.flows.orders import desk_of
 from bcss.flows.planning import plan
-from bcss.holds import Verdict
+from bcss.holds import Verdict, Why
 from bcss.shipstation import streams
 from bcss.store.trail import Event
-from bcss.units import Unit
+from bcss.units import State, Unit
 
 FLOW = "sweep"
 AGE = timedelta(hours=20)
 SPAN = timedelta(days=35)
 _KEY = "swept"
 _CREDITED = ("Canceled", "Corrective")
+_MOST_LOST = 50  # documents a group may ask for by their ids
 _RECORDS = ("record:orders:", "record:shipments:", "record:fulfillments:")
 
 
@@ -79,38 +83,68 @@ def _release_readable(conn: Connection, unreadable: set[str]) -> None:
 
 
 def _documents(conn: Connection) -> int:
-    """Look for documents under the references of confirmed units; delete our surplus drafts."""
-    units = conn.store.units.confirmed_since(conn.now() - SPAN)
-    desk = desk_of(conn, FLOW) if units else None
+    """Look for documents under the references of settled units; delete our surplus drafts."""
+    units = [*conn.store.units.confirmed_since(conn.now() - SPAN), *_waiting(conn)]
+    if not units:
+        return 0
+    desk = desk_of(conn, FLOW)
     surplus = 0
     for group in batches(units):
-        assert desk is not None  # noqa: S101 - there are units
         with desk.lock():
-            found = read_documents(desk, group)
-            crowded: list[tuple[Unit, Several]] = []
-            with conn.store.write():
-                for unit in group:
-                    mine = [one for one in found if one.reference.upper() == unit.reference]
-                    match judge(unit, mine):
-                        case Several() as several:
-                            crowded.append((unit, several))
-                        case Verdict() as verdict:
-                            desk.hold(unit, verdict)
-                        case One(document=document, posted=True) if _is_news(unit):
-                            adopt(desk, unit, document, posted=True)
-                        case _:
-                            credited = [one for one in mine if one.status in _CREDITED]
-                            if credited and unit.waiting != "credited":
-                                text = f"{credited[0].number} was credited in Business Central"
-                                desk.note(unit, "evidence", text, status="credited")
-                                desk.save(unit, waiting="credited")
-            clear(desk, crowded)
-            surplus += sum(len(several.surplus) for _, several in crowded)
-    if desk is not None:
-        confirm_open(desk)
+            surplus += _compare_documents(desk, group)
+    confirm_open(desk)
     return surplus
+
+
+def _waiting(conn: Connection) -> list[Unit]:
+    """Return the units whose documents stand until their orders ship."""
+    drafted = conn.store.units.in_states([State.DRAFTED])
+    return [unit for unit in drafted if unit.waiting and unit.waiting not in (REPLACE, CANCEL)]
+
+
+def _compare_documents(desk: Desk, units: Sequence[Unit]) -> int:
+    found = read_documents(desk, units)
+    lost = [unit for unit in units if _stands(unit) and not _under(found, unit)]
+    asked = {unit.unit_id: by_id(desk, unit) for unit in lost[:_MOST_LOST]}
+    crowded: list[tuple[Unit, Several]] = []
+    with desk.write():
+        for unit in units:
+            mine = [*_under(found, unit), *asked.get(unit.unit_id, ())]
+            match judge(unit, mine):
+                case Several() as several:
+                    crowded.append((unit, several))
+                case Verdict() as verdict:
+                    desk.hold_anew(unit, verdict)
+                case One(document=document, posted=True) if _is_news(unit):
+                    adopt(desk, unit, document, posted=True)
+                case Nothing() if unit.unit_id in asked:
+                    text = f"{unit.draft_number} was deleted in Business Central by somebody."
+                    desk.hold(unit, Verdict(Why.DRAFT_GONE, text))
+                case _:
+                    _note_credit(desk, unit, mine)
+    clear(desk, crowded)
+    return sum(len(several.surplus) for _, several in crowded)
+
+
+def _under(found: Sequence[Document], unit: Unit) -> list[Document]:
+    return [one for one in found if is_under(one, unit)]
+
+
+def _note_credit(desk: Desk, unit: Unit, documents: Sequence[Document]) -> None:
+    credited = next((one for one in documents if one.status in _CREDITED), None)
+    if credited is None or unit.waiting == "credited":
+        return
+    text = f"{credited.number} was credited in Business Central"
+    desk.note(unit, "evidence", text, status="credited")
+    desk.save(unit, waiting="credited")
+
+
+def _stands(unit: Unit) -> bool:
+    """Tell whether a unit's document is to stand as a draft, so that it can be deleted."""
+    unposted = unit.state is State.DRAFTED or not unit.kind.posts
+    return unposted and bool(unit.document_id) and not unit.document_number
 
 
 def _is_news(unit: Unit) -> bool:
     """Tell whether a posting was done by a person: bcss left the document standing."""
-    return not unit.kind.posts and not unit.document_number and not unit.held
+    return _stands(unit) and not unit.held

@@ -116,6 +116,15 @@ class Queue:
         found = self._where("hold_id = ?", hold_id)
         return found[0] if found else None
 
+    def was_decided(self, subject: str, verdict: Verdict) -> bool:
+        """Tell whether a person has already decided about exactly this."""
+        row = self._conn.execute(
+            "SELECT 1 FROM hold WHERE subject = ? AND why = ? AND message = ? "
+            "AND closed_at IS NOT NULL AND closed_by <> 'bcss' LIMIT 1",
+            (subject, str(verdict.why), verdict.message),
+        )
+        return row.fetchone() is not None
+
     def open(self) -> list[Hold]:
         """Return everything that is held, oldest first."""
         return self._where("closed_at IS NULL ORDER BY since, hold_id")

@@ -22,6 +22,8 @@ SWITCHES: dict[str, Any] = {
     "invoice_rounding": "",
     # §3.3: an invoice makes a posted shipment.
     "shipment_on_invoice": True,
+    # §10: an invoice made from an order names it by its id, or by its number alone.
+    "order_id_on_invoice": True,
     # §4.3 (U): "body" or "metadata", the order in which properties are validated.
     "property_order": "body",
     # §5.2: "exact", "always" or "never_empty".

@@ -247,7 +247,7 @@ def _invoice_of(books: Books, order: Document, billed: dict[str, Decimal]) -> Do
         number=order.posting_number,
         invoiceDate=order.values["orderDate"],
         dueDate=order.values["orderDate"],
-        orderId=order.values["id"],
+        orderId=order.values["id"] if books.switches["order_id_on_invoice"] else NO_GUID,
         orderNumber=order.values["number"],
         customerPurchaseOrderReference=order.reference,
         status="Open",

@@ -1,0 +1,262 @@
+"""What people do in Business Central to our documents, and beside them, is seen and named."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bcss.config.schema import DocumentKind
+from bcss.errors import Exit
+from bcss.flows import review
+from bcss.holds import Why
+from bcss.units import State
+from tests.flows.stage import Row, Stage, balance
+
+NUMBER = "SO-1001"
+DAY = 86_400
+DRAFTS = (DocumentKind.DRAFT_INVOICE, DocumentKind.SALES_ORDER)
+ORDERS = (DocumentKind.SALES_ORDER, DocumentKind.SHIP_AND_INVOICE)
+
+
+def shipped(folder: Path, *more: str, **orders: Any) -> Stage:
+    """Return a stage on which an order was shipped and is settled in Business Central."""
+    stage = Stage.of(folder, NUMBER, *more, **orders)
+    stage.ship(NUMBER)
+    assert stage.run().errors == ()
+    return stage
+
+
+def opened(folder: Path, kind: DocumentKind) -> Stage:
+    """Return a stage on which a sales order stands for an order that is still open."""
+    stage = Stage.of(folder, NUMBER, document=kind, when="open")
+    stage.run()
+    return stage
+
+
+def standing(stage: Stage) -> list[Row]:
+    return [*stage.bc_orders, *(row for row in stage.invoices if not row["posted"])]
+
+
+def sweep(stage: Stage) -> Any:
+    stage.pass_time(DAY)
+    return stage.run()
+
+
+def copied(stage: Stage, price: str = "10.00", **header: Any) -> Row:
+    """Return the invoice that a person would type after seeing ours."""
+    (ours,) = stage.posted
+    keys = ("lineType", "lineObjectNumber", "quantity", "unitPrice", "taxCode", "locationId")
+    lines = [
+        {key: line[key] for key in keys if line.get(key)}
+        for line in ours["lines"]
+        if line["lineType"] != "Comment"
+    ]
+    lines[0] |= {"unitPrice": Decimal(price), "taxCode": "NONTAXABLE"}
+    lines[1] |= {"taxCode": "NONTAXABLE"}
+    return {
+        "customerNumber": "WEB",
+        "postingDate": ours["postingDate"],
+        "invoiceDate": ours["invoiceDate"],
+        "externalDocumentNumber": ours["externalDocumentNumber"],
+        "salesInvoiceLines": lines,
+        **header,
+    }
+
+
+def typed(stage: Stage, body: Row, *, post: bool = True) -> Row:
+    return stage.bc("create_by_person", entity="salesInvoices", body=body, post=post)
+
+
+def reasons(stage: Stage) -> list[str]:
+    return [one.why for one in stage.holds()]
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+@pytest.mark.parametrize("kind", ORDERS)
+def test_an_invoice_from_our_order_is_ours_whatever_its_reference(
+    tmp_path: Path, kind: DocumentKind, by_id: bool
+) -> None:
+    stage = opened(tmp_path, kind)
+    stage.bc("set", switches={"order_id_on_invoice": by_id})
+    (row,) = stage.bc_orders
+    stage.bc("edit_by_person", id=row["id"], changes={"externalDocumentNumber": "PO 4711"})
+    stage.bc("post_by_person", id=row["id"])
+
+    summary = sweep(stage)
+    stage.ship(NUMBER, trackingNumber="1ZTEST")
+    for _ in range(3):
+        stage.run()
+
+    assert (summary.errors, stage.holds(), stage.bc_orders) == ((), [], [])
+    (invoice,) = stage.posted
+    unit = stage.unit(NUMBER)
+    assert (unit.state, unit.document_number) == (State.CONFIRMED, invoice["number"])
+    assert (unit.document_id, unit.invoice_id) == (row["id"], invoice["id"])
+    assert [one["parentId"] for one in stage.rows("documentAttachments")] == [invoice["id"]]
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+def test_an_order_that_a_person_posted_is_no_missing_control(tmp_path: Path, by_id: bool) -> None:
+    """The look-up's control has left `salesOrders`: it became an invoice, it was not deleted."""
+    stage = shipped(tmp_path, "SO-1002", document=DocumentKind.SALES_ORDER)
+    stage.bc("set", switches={"order_id_on_invoice": by_id})
+    stage.bc("post_by_person", id=stage.bc_orders[0]["id"])
+
+    stage.ship("SO-1002")
+    for _ in range(2):
+        assert stage.run().errors == ()
+
+    assert stage.holds() == []
+    assert stage.unit(NUMBER).document_number == stage.posted[0]["number"]
+    assert [row["externalDocumentNumber"] for row in stage.bc_orders] == ["KEY-SO-1002"]
+
+
+@pytest.mark.parametrize("kind", DocumentKind)
+def test_another_reference_on_our_draft_is_an_edit_not_a_loss(
+    tmp_path: Path, kind: DocumentKind
+) -> None:
+    stage = Stage.of(tmp_path, NUMBER, document=kind)
+    stage.ship(NUMBER)
+    stage.run(max_post=0)
+    (row,) = standing(stage)
+    stage.bc("edit_by_person", id=row["id"], changes={"externalDocumentNumber": "PO 4711"})
+
+    stage.run()
+
+    if kind.posts:
+        assert reasons(stage) == [Why.DRAFT_DIFFERS]
+        assert "reference: PO 4711 instead of KEY-SO-1001" in stage.holds()[0].message
+    assert (stage.posted, len(standing(stage))) == ([], 1)
+
+
+def test_a_draft_that_the_list_hides_stops_booking_and_is_not_called_gone(tmp_path: Path) -> None:
+    stage = Stage.of(tmp_path, NUMBER)
+    stage.ship(NUMBER)
+    stage.run(max_post=0)
+    hidden = {"field": "externalDocumentNumber", "match": NUMBER, "path": "salesInvoices"}
+    stage.rig.world.faults.add({"vendor": "bc", "do": "hide", **hidden})
+
+    summary = stage.run()
+
+    assert (summary.exit_code, stage.holds(), stage.posted) == (Exit.DENIED, [], [])
+    stage.rig.world.faults.clear()
+    stage.run()
+    assert balance(stage) == Decimal("25.50")
+
+
+@pytest.mark.parametrize("price", ["10.00", "11.00"])
+@pytest.mark.parametrize("service", [True, False])
+def test_a_second_invoice_posted_by_hand_is_booked_twice(
+    tmp_path: Path, service: bool, price: str
+) -> None:
+    """The number series of both are one and the same, and nothing else marks it as posted."""
+    stage = Stage.of(tmp_path, NUMBER)
+    stage.bc("set", switches={"tracking_service": service})
+    stage.ship(NUMBER)
+    stage.run()
+    second = typed(stage, copied(stage, price))
+
+    summary = sweep(stage)
+
+    (hold,) = summary.new_holds
+    numbers = " and ".join(row["number"] for row in stage.posted)
+    assert (hold.why, second["number"] in numbers) == (Why.BOOKED_TWICE, True)
+    assert hold.message == f"{numbers} are both posted under KEY-{NUMBER}."
+    assert summary.exit_code is Exit.HELD
+
+
+def test_what_was_decided_about_a_second_invoice_is_not_asked_again(tmp_path: Path) -> None:
+    stage = shipped(tmp_path)
+    body = copied(stage)
+    typed(stage, body)
+    sweep(stage)
+    stage.decide(review.ignore)
+
+    for _ in range(2):
+        sweep(stage)
+
+    assert stage.holds() == []
+    typed(stage, body)
+    sweep(stage)
+    assert reasons(stage) == [Why.BOOKED_TWICE]
+
+
+@pytest.mark.parametrize("release", [True, False])
+def test_a_second_draft_by_hand_is_a_surplus_draft(tmp_path: Path, release: bool) -> None:
+    stage = shipped(tmp_path)
+    second = typed(stage, copied(stage), post=False)
+    if release:
+        stage.bc("release", id=second["id"])
+
+    sweep(stage)
+
+    assert reasons(stage) == [Why.SURPLUS_DRAFT]
+    assert len(stage.invoices) == 2
+
+
+def test_an_invoice_for_somebody_else_is_none_of_ours(tmp_path: Path) -> None:
+    stage = shipped(tmp_path)
+    typed(stage, copied(stage, customerNumber="AMZN"))
+
+    assert sweep(stage).new_holds == ()
+
+
+@pytest.mark.parametrize("kind", DRAFTS)
+def test_the_sweep_sees_that_a_standing_document_was_deleted(
+    tmp_path: Path, kind: DocumentKind
+) -> None:
+    stage = shipped(tmp_path, document=kind)
+    stage.bc("delete_by_person", id=standing(stage)[0]["id"])
+    assert stage.run().new_holds == ()
+
+    sweep(stage)
+    assert (reasons(stage), standing(stage)) == ([Why.DRAFT_GONE], [])
+    stage.decide(review.approve)
+    for _ in range(2):
+        stage.run()
+
+    assert (len(standing(stage)), stage.holds()) == (1, [])
+    assert stage.unit(NUMBER).state is State.CONFIRMED
+
+
+@pytest.mark.parametrize("kind", ORDERS)
+def test_the_sweep_sees_that_the_sales_order_of_an_open_order_was_deleted(
+    tmp_path: Path, kind: DocumentKind
+) -> None:
+    stage = opened(tmp_path, kind)
+    stage.bc("delete_by_person", id=stage.bc_orders[0]["id"])
+
+    sweep(stage)
+    assert reasons(stage) == [Why.DRAFT_GONE]
+    stage.decide(review.approve)
+    stage.run()
+    assert len(stage.bc_orders) == 1
+    stage.ship(NUMBER)
+    stage.run()
+
+    assert (stage.holds(), len(stage.posted)) == ([], kind.posts)
+
+
+@pytest.mark.parametrize("kind", DRAFTS)
+def test_a_deleted_document_stays_away_when_ignored(tmp_path: Path, kind: DocumentKind) -> None:
+    stage = shipped(tmp_path, document=kind)
+    stage.bc("delete_by_person", id=standing(stage)[0]["id"])
+    sweep(stage)
+
+    assert stage.decide(review.ignore) == "It will not be booked."
+    for _ in range(2):
+        sweep(stage)
+
+    assert (standing(stage), stage.posted, stage.holds()) == ([], [], [])
+    assert stage.unit(NUMBER).state is State.DROPPED
+
+
+def test_an_untouched_standing_document_costs_no_call_of_its_own(tmp_path: Path) -> None:
+    """The list that the sweep reads anyway shows it."""
+    stage = shipped(tmp_path, document=DocumentKind.SALES_ORDER)
+    stage.rig.world.log.clear()
+    sweep(stage)
+
+    asked = [one.request.path for one in stage.rig.world.log.calls("bc")]
+    assert [path for path in asked if path.split("/")[-1].startswith("salesOrders(")] == []
