@@ -39,6 +39,7 @@ class Family:
 
     number: str
     eligible: bool
+    cancelled: bool
     total: Decimal
     items: Counter[str]
     charges: Mapping[str, Decimal]
@@ -52,10 +53,17 @@ class Family:
 
 @dataclass(slots=True)
 class Books:
-    """What Business Central holds under each order number."""
+    """What Business Central holds under each order number, a person's own documents left out.
+
+    `posted` are the invoices that stand; a credited one is in `undone`, with what credits it.
+    """
 
     posted: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     drafts: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    undone: dict[str, list[tuple[Row, list[Row]]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    begun: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     files: dict[str, str] = field(default_factory=lambda: defaultdict(str))
 
 
@@ -66,28 +74,40 @@ def problems(
     store: int = 80001,
     by_hand: Collection[str] = (),
     kind: str = "posted_invoice",
+    foreign: Collection[str] = (),
+    ignored: Collection[str] = (),
+    credited: Collection[str] = (),
 ) -> list[str]:
     """Return every broken promise: doubles, losses, strays, wrong totals, wrong tracking.
 
     `by_hand` names the orders whose documents a person posted, perhaps before their tracking,
-    or deleted where bcss was to leave them as drafts.
+    or deleted where bcss was to leave them as drafts; `foreign` the ids of a person's own
+    documents; `ignored` and `credited` the orders that a person decided not to book any more, and
+    to undo.
     """
     found: list[str] = []
     families = _families(world, store)
-    books = _books(world, families)
+    books = _books(world, families, foreign)
+    for number, undone in books.undone.items():
+        found += _wrongly_undone(number, undone, allowed=number in credited)
     held, waiting = _excuses(database)
     for number, family in families.items():
         posted, drafts = books.posted[number], books.drafts[number]
-        excused = number in held
+        excused = number in held or number in ignored
         if len(posted) > 1:
             found.append(f"I1 {number}: booked {len(posted)} times")
-        if family.eligible and not excused:
+        credited_by_hand = number in by_hand and books.undone[number]
+        if family.eligible and not excused and not credited_by_hand:
             found += _missing(number, posted, drafts, kind, by_hand=number in by_hand)
         if posted and not family.sent:
             found.append(f"I2 {number}: booked though never shipped")
+        if posted and family.cancelled and not excused and number not in by_hand:
+            found.append(f"I2 {number}: booked though cancelled, and nobody was told")
         if drafts and not excused and number not in waiting:
             surplus = len(drafts) - (kind not in POSTING)
             found += [f"I3 {number}: {surplus} stray drafts"] if surplus > 0 else []
+        if books.begun[number] and not excused and number not in by_hand:
+            found.append(f"I3 {number}: a credit memo was left as a draft")
         if not excused and number not in by_hand:
             standing = drafts if kind not in POSTING and family.eligible else []
             for row in [*posted, *standing]:
@@ -112,13 +132,38 @@ def booked(world: World) -> int:
     return sum(row["posted"] for row in world.bc.state()["salesInvoices"])
 
 
-def _books(world: World, families: Iterable[str]) -> Books:
+def _wrongly_undone(
+    number: str, undone: Iterable[tuple[Row, list[Row]]], *, allowed: bool
+) -> list[str]:
+    """I6: nothing is credited more than once, nor without somebody's word."""
+    found = [] if allowed else [f"I6 {number}: credited though nobody decided so"]
+    for invoice, memos in undone:
+        back = sum((Decimal(one["totalAmountIncludingTax"]) for one in memos), Decimal(0))
+        if back != Decimal(invoice["totalAmountIncludingTax"]):
+            found.append(f"I6 {number}: {invoice['number']} credited by {back}")
+    return found
+
+
+def _books(world: World, families: Iterable[str], foreign: Collection[str]) -> Books:
     state = world.bc.state()
     books = Books()
     forms = {_letters(number): number for number in families}
+    memos: dict[str, list[Row]] = defaultdict(list)
+    for memo in state["salesCreditMemos"]:
+        memos[memo["invoiceId"]].append(memo)
     for row in [*state["salesInvoices"], *state["salesOrders"]]:
+        if row["id"] in foreign or row.get("orderId") in foreign:
+            continue
         number = _number_of(row, forms)
-        (books.posted if row["posted"] else books.drafts)[number].append(row)
+        over = memos[row["id"]]
+        undoing = [one for one in over if one["posted"]]
+        books.begun[number] += [
+            one for one in over if not one["posted"] and one["id"] not in foreign
+        ]
+        if undoing:
+            books.undone[number].append((row, undoing))
+        else:
+            (books.posted if row["posted"] else books.drafts)[number].append(row)
     for attached in state["documentAttachments"]:
         books.files[attached["parentId"]] += f" {attached}"
     return books
@@ -232,6 +277,7 @@ def _family(number: str, members: list[Row], sent: dict[int, list[Row]]) -> Fami
         and all(live)
         and not any(row["externallyFulfilled"] for row in members)
         and {item["sku"] for item in goods} <= KNOWN_SKUS,
+        cancelled=all(row["orderStatus"] == "cancelled" for row in members),
         total=sum((Decimal(row["orderTotal"]) for row in members), Decimal(0)),
         items=_items(goods),
         charges=_charges(members, [item for item in lines if item["adjustment"]]),

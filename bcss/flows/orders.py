@@ -1,7 +1,7 @@
 """Bring shipped orders into Business Central as drafts (pull-orders)."""
 
 from bcss.booking.desk import Desk
-from bcss.booking.machine import make_drafts
+from bcss.booking.machine import confirm_open, make_drafts
 from bcss.clock import parse_utc
 from bcss.errors import BcssError
 from bcss.flows.capture import capture
@@ -29,6 +29,7 @@ def pull_orders(conn: Connection, only: frozenset[int] | None = None) -> None:
     create_customers(conn, desk)
     make_drafts(desk)
     if taken_back:
+        confirm_open(desk)  # what a person has posted meanwhile
         plan(conn)
         create_customers(conn, desk)
         make_drafts(desk)

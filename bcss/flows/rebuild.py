@@ -1,16 +1,18 @@
 """Build a lost state database again out of Business Central and ShipStation (REL §2.9)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bcss.booking.desk import Desk
+from bcss.booking.judge import One
 from bcss.booking.lookup import apply, look_up
 from bcss.booking.machine import batches, confirm_open
 from bcss.clock import iso
 from bcss.flows.capture import capture
 from bcss.flows.connection import Connection
 from bcss.flows.orders import desk_of
-from bcss.flows.planning import plan
+from bcss.flows.planning import IGNORED, plan
 from bcss.flows.reversal import find_later
 from bcss.mapping.reference import Identity, hashed_form, plain_form, unit_hash
 from bcss.store.db import Store
@@ -55,6 +57,7 @@ def _adopt(conn: Connection) -> int:
     for group in batches(conn.store.units.in_states([State.READY, State.SEEN])):
         with desk.lock():
             apply(desk, look_up(desk, group))
+    find_dropped(desk, conn.store.units.in_states([State.DROPPED]))
     left = conn.store.units.in_states([State.READY])
     for store_id in sorted(conn.booked_stores()):
         moved = [one for unit in left if (one := _as_of(conn, unit, store_id)) is not None]
@@ -63,6 +66,13 @@ def _adopt(conn: Connection) -> int:
                 apply(desk, look_up(desk, group))
         left = conn.store.units.in_states([State.READY])
     return desk.report.adopted
+
+
+def find_dropped(desk: Desk, units: Sequence[Unit]) -> None:
+    """Take up documents of orders that were cancelled before this database knew them."""
+    for group in batches([one for one in units if not one.waiting.startswith(IGNORED)]):
+        with desk.lock():
+            apply(desk, [one for one in look_up(desk, group) if isinstance(one.sighting, One)])
 
 
 def _later_generations(conn: Connection, desk: Desk) -> int:

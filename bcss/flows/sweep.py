@@ -12,8 +12,10 @@ from bcss.businesscentral.records import Document
 from bcss.clock import iso, parse_utc
 from bcss.flows.capture import capture, keep_batch, subject_of
 from bcss.flows.connection import Connection
+from bcss.flows.deleted import ids_of, note_deleted
 from bcss.flows.orders import desk_of
 from bcss.flows.planning import plan
+from bcss.flows.rebuild import find_dropped
 from bcss.holds import Verdict, Why
 from bcss.shipstation import streams
 from bcss.store.trail import Event
@@ -41,8 +43,7 @@ def sweep(conn: Connection) -> None:
     capture(conn)
     plan(conn)
     rescued = _compare(conn)
-    if rescued:
-        plan(conn)
+    plan(conn)
     cleared = _documents(conn)
     with conn.store.write():
         conn.store.set_meta(_KEY, iso(begun))
@@ -59,6 +60,7 @@ def _compare(conn: Connection) -> int:
     client, clock = conn.shipstation, conn.clock
     rescued = 0
     unreadable: set[str] = set()
+    seen: set[int] = set()
     for poll in (
         streams.read_orders(client, clock, since),
         streams.read_shipments(client, clock, since),
@@ -68,8 +70,9 @@ def _compare(conn: Connection) -> int:
             with conn.store.write():
                 rescued += keep_batch(conn, batch)
             unreadable |= {subject_of(bad) for bad in batch.unreadable}
+            seen |= ids_of(batch)
     _release_readable(conn, unreadable)
-    return rescued
+    return rescued + note_deleted(conn, since, seen)
 
 
 def _release_readable(conn: Connection, unreadable: set[str]) -> None:
@@ -85,9 +88,11 @@ def _release_readable(conn: Connection, unreadable: set[str]) -> None:
 def _documents(conn: Connection) -> int:
     """Look for documents under the references of settled units; delete our surplus drafts."""
     units = [*conn.store.units.confirmed_since(conn.now() - SPAN), *_waiting(conn)]
-    if not units:
+    forgotten = _forgotten(conn)
+    if not units and not forgotten:
         return 0
     desk = desk_of(conn, FLOW)
+    find_dropped(desk, forgotten)
     surplus = 0
     for group in batches(units):
         with desk.lock():
@@ -100,6 +105,15 @@ def _waiting(conn: Connection) -> list[Unit]:
     """Return the units whose documents stand until their orders ship."""
     drafted = conn.store.units.in_states([State.DRAFTED])
     return [unit for unit in drafted if unit.waiting and unit.waiting not in (REPLACE, CANCEL)]
+
+
+def _forgotten(conn: Connection) -> list[Unit]:
+    """Return the cancelled orders whose booking a lost database may have known."""
+    if not conn.store.meta("cold_until"):
+        return []
+    oldest = conn.now() - SPAN
+    dropped = conn.store.units.in_states([State.DROPPED])
+    return [unit for unit in dropped if unit.updated_at and unit.updated_at >= oldest]
 
 
 def _compare_documents(desk: Desk, units: Sequence[Unit]) -> int:

@@ -28,6 +28,11 @@ _COLUMNS = (
     "seq, at, run_id, actor, kind, flow, subject, target, status, summary, "
     "before_id, before_commit, after_id, after_commit, hash"
 )
+# A decision that comes too late is refused with 2.
+_ODD_RUNS = (
+    "SELECT count(*) FROM run WHERE exit_code NOT IN (0,3,4,5) "
+    "AND NOT (exit_code = 2 AND command = 'hold')"
+)
 
 
 @dataclass(slots=True)
@@ -50,7 +55,7 @@ class Conduct:
         self.writes += 1
         found = _ID.search(request.path)
         document = found[2] if found else ""
-        if document in self.foreign:
+        if document in self.foreign or any(one.encode() in request.body for one in self.foreign):
             self._break(f"I12 {request.method} to a foreign document {document}")
         tag = request.headers.get("if-match", "")
         if tag == "*" and not request.path.endswith("/attachmentContent"):
@@ -70,7 +75,10 @@ class Conduct:
         digest = sha256(request.body).digest()
         name = f"{request.method} {request.path[-70:]}"
         if _is_post(request):
-            if ("post", sha256(b"").digest(), document) not in pending:
+            sent = ("post", sha256(b"").digest(), document)
+            if "/salesCreditMemos(" in request.path:
+                sent = ("credit post", sent[1], _credited_by(conn, document))
+            if sent not in pending:
                 self._break(f"I7 {name}: no committed intent")
             seen = conn.execute(
                 "SELECT 1 FROM audit WHERE kind = 'evidence' AND status = 'exactly one' "
@@ -91,6 +99,12 @@ class Conduct:
 
     def _break(self, text: str) -> None:
         self.broken.append(text)
+
+
+def _credited_by(conn: Any, memo: str) -> str:
+    """Return the document that a credit memo undoes, which its intent names."""
+    found = conn.execute("SELECT document_id FROM unit WHERE memo_id = ?", (memo,)).fetchone()
+    return str(found[0]) if found else ""
 
 
 def _is_post(request: Request) -> bool:
@@ -121,7 +135,7 @@ def audit_problems(database: Path) -> list[str]:
         rows = conn.execute(f"SELECT {_COLUMNS} FROM audit ORDER BY seq").fetchall()  # noqa: S608
         intents = conn.execute("SELECT count(*) FROM intent").fetchone()[0]
         noted = sum(row[4] == "intent" for row in rows)
-        runs = conn.execute("SELECT count(*) FROM run WHERE exit_code NOT IN (0,3,4,5)").fetchone()
+        runs = conn.execute(_ODD_RUNS).fetchone()
     finally:
         conn.close()
     found = _chain_problems(rows)

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 from bcss import app
 from bcss.errors import BcssError
+from bcss.flows.connection import Connection
 from bcss.flows.orders import pull_orders
+from bcss.flows.replay import Choice, replay
 from bcss.flows.shipments import pull_shipments
 from tests.enumeration.points import Points
 from tests.rig import PARTS, Rig, VirtualClock
@@ -59,6 +61,24 @@ class Process:
                 try:
                     pull_orders(conn)
                     pull_shipments(conn)
+                except BcssError as error:
+                    conn.report.errors.append(error)
+                return app.finish(conn)
+
+        return self._play(work)
+
+    def replay(self, choice: Choice) -> app.Summary:
+        """Try records again as `bcss replay` does, under the run lock."""
+        parts = [("replay", lambda conn: replay(conn, choice))]
+        return self._play(lambda: app.run(self.rig.config, "replay", parts, None, self.around()))
+
+    def decision(self, act: Callable[[Connection], None]) -> app.Summary:
+        """Let a person decide as `bcss hold` does, without the run lock."""
+
+        def work() -> app.Summary:
+            with app.connect(self.rig.config, "hold", app.Options(), self.around()) as conn:
+                try:
+                    act(conn)
                 except BcssError as error:
                     conn.report.errors.append(error)
                 return app.finish(conn)
