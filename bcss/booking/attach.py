@@ -17,8 +17,8 @@ from bcss.shipstation.records import Fulfillment, Shipment
 from bcss.units import Unit, entity_of
 
 ATTACH = "attach"
-_NOT_DONE = "not done"
-_CERTAIN = ("done", _NOT_DONE)
+# Of its intents, those with other outcomes are in doubt: confirming a unit closes them wholesale.
+_ATTACHED, _NOT_ATTACHED = "attached", "not attached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,11 @@ def put_file(desk: Desk, unit: Unit, file: File) -> bool:
         raise
     except BcssError as error:
         with desk.write():
-            desk.settle_intent(unit, intent_id, _NOT_DONE, error.message)
+            desk.settle_intent(unit, intent_id, _NOT_ATTACHED, error.message)
         raise
     number = unit.document_number or unit.draft_number or document_id
     with desk.write():
-        desk.settle_intent(unit, intent_id, "done", f"attached {file.name} to {number}")
+        desk.settle_intent(unit, intent_id, _ATTACHED, f"attached {file.name} to {number}")
     return True
 
 
@@ -108,7 +108,7 @@ def _may_still_land(desk: Desk, unit: Unit) -> bool:
     return any(
         one.step == ATTACH
         and one.document_id == unit.document_id
-        and one.outcome not in _CERTAIN
+        and one.outcome not in (_ATTACHED, _NOT_ATTACHED)
         and one.sent_at > since
         for one in desk.store.units.intents(unit.unit_id)
     )
