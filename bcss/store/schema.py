@@ -4,11 +4,13 @@ Amounts are canonical text, times ISO 8601 in UTC, flags integers. All tables ar
 wrong type is refused and a Decimal can never become a REAL (stack.md §5.3).
 """
 
+import re
 from typing import Any
 
 from bcss.errors import StateBroken
 from bcss.store.sqlite import Connection, write_tx
 
+_TABLE = re.compile(r"CREATE TABLE (\w+)")
 APPLICATION_ID = 0x62637373
 VERSION = 1
 
@@ -164,12 +166,24 @@ def migrate(conn: Connection) -> None:
             hint="Use the newer bcss that wrote it.",
         )
     if found == VERSION:
+        _check_whole(conn)
         return
     with write_tx(conn):
         if _version(conn) < VERSION:
             _apply(conn)
             conn.execute(f"PRAGMA user_version = {VERSION}")
             conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def _check_whole(conn: Connection) -> None:
+    """Refuse a file that says it is whole and is not; no kill leaves one, a bad copy may."""
+    tables = conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    missing = set(_TABLE.findall(_FIRST)) - {row[0] for row in tables}
+    if missing:
+        raise StateBroken(
+            f"The state database lacks {', '.join(sorted(missing))}: it is no whole copy.",
+            hint="Restore the file from a backup, or build it again with `bcss rebuild`.",
+        )
 
 
 def _version(conn: Connection) -> int:
