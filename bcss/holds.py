@@ -67,6 +67,7 @@ class Why(StrEnum):
     EDITED_AFTER_POST = "edited_after_post"
     VOIDED_AFTER_POST = "voided_after_post"
     CANCELLED_AFTER_POST = "cancelled_after_post"
+    DELETED_AFTER_POST = "deleted_after_post"
     CREDIT_REFUSED = "credit_refused"
     CREDIT_UNCLEAR = "credit_unclear"
     CREDITED_BY_HAND = "credited_by_hand"
@@ -201,6 +202,12 @@ REASONS: dict[Why, Reason] = {
     Why.CANCELLED_AFTER_POST: Reason(
         _PERSON,
         "The order was cancelled after it was booked; approve the correction shown, or ignore it.",
+        "posts a corrective credit memo over the invoice and books nothing more",
+    ),
+    Why.DELETED_AFTER_POST: Reason(
+        _PERSON,
+        "The order was deleted in ShipStation after it was booked; if nothing was sent, approve "
+        "the correction shown, else ignore it.",
         "posts a corrective credit memo over the invoice and books nothing more",
     ),
     Why.CREDIT_REFUSED: Reason(

@@ -115,7 +115,8 @@ def _drafted(unit: Unit, family: Family, readiness: Readiness, now: datetime) ->
         case Wait(reason=reason):
             return Step(_waiting(unit, reason, now))
         case Drop():
-            return _take_back(unit, CANCEL, "The order was cancelled after a posting was tried")
+            how = "deleted" if family.gone else "cancelled"
+            return _take_back(unit, CANCEL, f"The order was {how} after a posting was tried")
         case Verdict():
             return Step(replace(unit, waiting="", waiting_since=None), readiness)
         case _:
@@ -219,6 +220,9 @@ def _after_post(unit: Unit, family: Family, moment: Moment) -> Verdict | None:
     if all(order.status == "cancelled" for order in family.members):
         text = f"Cancelled in ShipStation; {number} is booked. {credit}, and books nothing more."
         return None if undone else Verdict(Why.CANCELLED_AFTER_POST, text)
+    if family.gone:
+        text = f"Deleted in ShipStation; {number} is booked. {credit}, and books nothing more."
+        return None if undone else Verdict(Why.DELETED_AFTER_POST, text)
     if booked_hash(family) != unit.booked_hash:
         total = show(_total(family), unit.currency)
         text = (

@@ -160,8 +160,7 @@ def _leave(desk: Desk, unit: Unit, then: State, reason: str) -> None:
         waiting="cancelled" if reason == CANCEL else "",
         waiting_since=None,
     )
-    if then is State.SEEN:
-        desk.store.orders.mark_dirty(desk.store.units.members(unit.unit_id))
+    desk.store.orders.mark_dirty(desk.store.units.members(unit.unit_id))
 
 
 def _gone(desk: Desk, unit: Unit) -> None:

@@ -218,23 +218,31 @@ def fetch_orders(conn: Connection, order_ids: Iterable[int]) -> None:
         try:
             order, raw = conn.shipstation.get_order(order_id)
         except RecordMissing:
-            _note_gone(conn, order_id)
+            note_gone(conn, order_id, f"ShipStation has no order {order_id}")
             continue
         except (RecordRefused, RetryLater) as error:
             if isinstance(error, RetryLater) and error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise
             _note_unreadable(conn, order_id, error.message)
             continue
+        if conn.store.orders.is_gone(order_id) and not is_listed(conn, order):
+            continue
         with conn.store.write():
             keep_order(conn, order, raw)
             conn.store.orders.give_up(order_id)
 
 
-def _note_gone(conn: Connection, order_id: int) -> None:
+def is_listed(conn: Connection, order: Order) -> bool:
+    """Tell an order from a deleted one, which still answers to its id (shipstation.md §11.21)."""
+    found = conn.shipstation.orders_by_number(order.order_number)
+    return any(one.order_id == order.order_id for one, _ in found)
+
+
+def note_gone(conn: Connection, order_id: int, text: str) -> None:
+    """Note that ShipStation no longer has an order, in state and trail at once."""
     with conn.store.write():
         conn.store.orders.mark_gone(order_id)
         conn.store.orders.give_up(order_id)
-        text = f"ShipStation has no order {order_id}"
         event = Event("event", "orders", f"order:{order_id}", text, status="gone")
         conn.store.trail.add(conn.now(), event)
 

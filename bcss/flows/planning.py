@@ -1,6 +1,6 @@
 """Plan every unit whose orders, evidence or surroundings changed (design §4.1 to §4.3)."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bcss.booking.desk import about, held_content
@@ -14,6 +14,7 @@ from bcss.mapping.buyers import customer_key
 from bcss.mapping.catalog import Catalog, candidates, nearest, priced, unknown
 from bcss.mapping.document import too_late
 from bcss.mapping.families import Family, close, root_of
+from bcss.mapping.hashes import GONE
 from bcss.mapping.readiness import (
     WAITING_FOR_DATE,
     WAITING_FOR_EVIDENCE,
@@ -29,7 +30,7 @@ from bcss.mapping.text import code
 from bcss.shipstation.records import Order
 from bcss.shipstation.streams import ORDERS
 from bcss.store.trail import Event
-from bcss.units import CREDITED, Draft, State, Unit
+from bcss.units import AFTER_POST, CREDITED, Draft, State, Unit
 
 _CHUNK = 200
 _IN_DOUBT = (State.CREATE_INTENT, State.POST_INTENT, State.POSTED)
@@ -135,11 +136,17 @@ def _gather(conn: Connection, order_id: int) -> _Group | None:
     live, verdict = _live(conn, members)
     if live is not None:
         return _gather(conn, live)
-    family = Family(root_of(members), tuple(members.values()), orders.evidence_of(members))
+    deleted = all(orders.is_gone(one) for one in members)
+    family = Family(
+        root_of(members),
+        tuple(members.values()),
+        orders.evidence_of(members),
+        gone=deleted and not _same_key(conn, members),
+    )
     unit, taken = _unit_of(conn, family)
     gone = [one for one in closure.missing if orders.is_gone(one)]
     gone += [one for one in members if orders.is_gone(one)]
-    if gone and verdict is None and VANISHED not in unit.approved:
+    if gone and not deleted and verdict is None and VANISHED not in unit.approved:
         verdict = Verdict(Why.VANISHED, f"ShipStation no longer has order {gone[0]}.")
     return _Group(family, unit, verdict or taken)
 
@@ -173,17 +180,10 @@ def _live(conn: Connection, members: dict[int, Order]) -> tuple[int | None, Verd
     Return the order to plan instead of this family, or a verdict that holds it.
     """
     root = root_of(members)
-    orders = conn.store.orders
-    if root.store_id is None or not root.order_key:
-        return None, None
-    others = [
-        order
-        for one in orders.same_key(root.store_id, root.order_key)
-        if one not in members
-        and not orders.is_gone(one)
-        and (order := orders.order(one)) is not None
-        and order.parent_id is None
-    ]
+    booked = _is_booked(conn, root)
+    others = _same_key(conn, members, deleted=booked)
+    if others and not booked and all(conn.store.orders.is_gone(one) for one in members):
+        return others[-1].order_id, None
     shipped = any(order.status == "shipped" for order in members.values())
     for other in others:
         if other.status == "shipped" and shipped:
@@ -217,6 +217,37 @@ def _unit_of(conn: Connection, family: Family) -> tuple[Unit, Verdict | None]:
 
 def _one_unit(
     conn: Connection, known: list[Unit], family: Family
+def _same_key(
+    conn: Connection, members: Mapping[int, Order], *, deleted: bool = False
+) -> list[Order]:
+    """Return the orders of the same store and key outside a family, the newest last.
+
+    With `deleted` those that ShipStation no longer has count as well: what is booked stands for
+    the order that was, not for one that was imported again since.
+    """
+    orders = conn.store.orders
+    root = root_of(members)
+    if root.store_id is None or not root.order_key:
+        return []
+    return [
+        order
+        for one in orders.same_key(root.store_id, root.order_key)
+        if one not in members
+        and (deleted or not orders.is_gone(one))
+        and (order := orders.order(one)) is not None
+        and order.parent_id is None
+    ]
+
+
+def _is_booked(conn: Connection, root: Order) -> bool:
+    units = conn.store.units.by_key(root.store_id or 0, root.order_key)[-1:]
+    return any(unit.state in AFTER_POST and _is_posted(unit) for unit in units)
+
+
+def _is_posted(unit: Unit) -> bool:
+    return unit.kind.posts or bool(unit.document_number)
+
+
 ) -> tuple[list[Unit], Verdict | None]:
     """Merge the units of orders that turned out to be one family."""
     ordered = sorted(known, key=lambda one: (not one.attempt, one.root_order_id, one.unit_id))
@@ -383,6 +414,9 @@ def _sku_numbers(conn: Connection, family: Family, catalog: Catalog) -> list[str
         for order in family.members
         for item in order.items
         if not item.adjustment and item.sku
+    left = _left(conn, group.family, unit) if group.family.gone else None
+    if left is not None:
+        return left
         for number in candidates(item.sku, rules, how)[:1]
         if number not in catalog.items
     ]
@@ -394,6 +428,19 @@ def _record(conn: Connection, old: Unit, step: Step) -> None:
     subject = f"unit:{unit.unit_id}"
     holds = conn.store.holds
     if step.verdict is not None:
+def _left(conn: Connection, family: Family, unit: Unit) -> Readiness | None:
+    """Say what becomes of a deleted order: nothing, unless it had been sent already."""
+    earlier = conn.store.units.by_key(unit.store_id, unit.order_key)
+    before = [one for one in earlier if one.generation == unit.generation - 1]
+    credited = any(one.money_hash.endswith(GONE) for one in before)
+    if credited or not family.evidence.counting():
+        return Drop("deleted in ShipStation")
+    if VANISHED in unit.approved:
+        return None
+    number = family.root.order_number
+    return Verdict(Why.VANISHED, f"Order {number} was deleted in ShipStation after it had shipped.")
+
+
         holds.put(about(unit, conn.config.digest), step.verdict, conn.now())
         unit = replace(unit, held=str(step.verdict.why))
     elif old.held and _releases(conn, old, unit):
@@ -416,8 +463,8 @@ def _releases(conn: Connection, old: Unit, new: Unit) -> bool:
     hold = conn.store.holds.open_for(f"unit:{old.unit_id}")
     if hold is None:
         return True
-    if why is Why.VOIDED_AFTER_POST:
-        return True  # it was shipped again; the new number is attached
+    if why in (Why.VOIDED_AFTER_POST, Why.DELETED_AFTER_POST):
+        return True  # it was shipped again, or is there again; a new number is attached
     if why is Why.CANCELLED_AFTER_POST and new.waiting == CREDITED:
         return True
     if hold.release is Release.PERSON:

@@ -97,11 +97,15 @@ def one_id(one: Shipment | Fulfillment) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The orders of one unit with their evidence; `root` is the member without a parent."""
+    """The orders of one unit with their evidence; `root` is the member without a parent.
+
+    `gone` is a family that ShipStation no longer has, under this or any other id.
+    """
 
     root: Order
     members: tuple[Order, ...]
     evidence: Evidence
+    gone: bool = False
 
     @property
     def newest_change(self) -> datetime:

@@ -8,10 +8,14 @@ from bcss.mapping.families import Family
 from bcss.shipstation.records import Order
 from bcss.units import Draft, Tracking
 
+# Ends the hash of a family that was deleted in ShipStation.
+GONE = "-gone"
+
 
 def money_hash(family: Family) -> str:
-    """Hash what re-opens a unit: lines, order tax and shipping, status, family links."""
-    return _short([_order_money(order) for order in sorted(family.members, key=_by_id)])
+    """Hash what re-opens a unit: lines, order tax and shipping, status, links, and deletion."""
+    rows = _short([_order_money(order) for order in sorted(family.members, key=_by_id)])
+    return f"{rows}{GONE if family.gone else ''}"
 
 
 def booked_hash(family: Family) -> str:

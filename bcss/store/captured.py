@@ -9,7 +9,7 @@ from typing import Any
 
 from bcss import wire
 from bcss.clock import iso, parse_pacific, parse_utc
-from bcss.mapping.families import Evidence, Related
+from bcss.mapping.families import OPEN_STATUSES, Evidence, Related
 from bcss.shipstation.records import Fulfillment, Order, Shipment, read_order
 from bcss.store import payloads
 from bcss.store.sqlite import Connection
@@ -20,7 +20,7 @@ _EVIDENCE = (
     "kind, id, order_id, order_number, created, ship_date, tracking, carrier, service, "
     "is_return, voided, store_id"
 )
-OPEN = "('awaiting_shipment', 'awaiting_payment', 'on_hold', 'pending_fulfillment')"
+OPEN = f"{OPEN_STATUSES}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +266,22 @@ class Captured:
             f"SELECT order_id FROM ss_order WHERE status IN {OPEN} AND gone = 0"  # noqa: S608
         )
         return [row[0] for row in rows]
+
+    def to_compare(self, since: datetime) -> list[tuple[int, int | None, bool]]:
+        """Return (order, store, open and older) of what a reading since a time must show again.
+
+        Those are the captured orders that changed since, and the open ones that changed before,
+        which only a list of open orders shows. What has a document comes first; what has none
+        and will have none is left out.
+        """
+        rows = self._conn.execute(
+            "SELECT order_id, ss_order.store_id, modified_first < ?1 FROM ss_order "  # noqa: S608
+            "JOIN unit USING (unit_id) WHERE digest IS NOT NULL AND gone = 0 "
+            f"AND (modified_first >= ?1 AND state <> 'dropped' OR status IN {OPEN} "
+            "AND document_id <> '') ORDER BY document_id = '', order_id",
+            (iso(since),),
+        )
+        return [(row[0], row[1], bool(row[2])) for row in rows]
 
     def strangers(self, store_ids: Iterable[int]) -> list[tuple[int, int]]:
         """Return (store, how many orders) of captured strangers outside `store_ids`."""
