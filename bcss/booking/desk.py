@@ -1,9 +1,9 @@
 """What every step of the booking machine works with: clients, store, limits and the report."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -57,7 +57,10 @@ class Limits:
 
 @dataclass(slots=True)
 class Report:
-    """What a run did, for the summary and the exit code."""
+    """What a run did, for the summary and the exit code.
+
+    `halted`: something stands in the way of booking itself; another flow's errors do not.
+    """
 
     created: int = 0
     adopted: int = 0
@@ -70,7 +73,17 @@ class Report:
     errors: list[BcssError] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     limited: bool = False
+    halted: bool = False
     waived: set[str] = field(default_factory=set)
+
+    @contextmanager
+    def halting(self) -> Iterator[None]:
+        """Let what ends one step of booking keep the later ones of this run from starting."""
+        try:
+            yield
+        except BcssError:
+            self.halted = True
+            raise
 
 
 @dataclass(slots=True)
@@ -191,6 +204,7 @@ class Desk:
         """Note an error that stops the batch; return whether it does."""
         if isinstance(error, StopVendor | RetryLater):
             self.report.errors.append(error)
+            self.report.halted = True
             return True
         return False
 

@@ -33,7 +33,7 @@ def make_drafts(desk: Desk) -> None:
         if not units:
             return
         for batch in batches(units):
-            if desk.report.errors or desk.out_of_time():
+            if desk.report.halted or desk.out_of_time():
                 return
             with desk.lock():
                 current = [unit for unit in _again(desk, batch) if unit.state in _UNBORN]
@@ -69,7 +69,7 @@ def post_ready(desk: Desk) -> None:
         if not before:
             break
         for batch in batches(before):
-            if desk.report.errors or desk.out_of_time():
+            if desk.report.halted or desk.out_of_time():
                 return
             with desk.lock():
                 _post_batch(desk, _again(desk, batch))
@@ -82,7 +82,7 @@ def post_ready(desk: Desk) -> None:
 
 def _attach_late(desk: Desk) -> None:
     units = desk.chosen(desk.store.units.waiting_for(ATTACH))
-    if units and not desk.report.errors:
+    if units and not desk.report.halted:
         with desk.lock():
             attach(desk, _again(desk, units))
 
@@ -140,7 +140,7 @@ def _post(desk: Desk, permits: Sequence[Permit]) -> None:
         first = rest.pop(0)
         post(desk, [first])
         _confirm(desk, [unit for unit in _again(desk, [first.unit]) if _is_posting(unit)])
-        if desk.report.errors:
+        if desk.report.halted:
             return
     if rest:
         post(desk, rest)

@@ -1,6 +1,7 @@
 """What every flow works with: the configuration, the store, and the two clients, made late."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -8,6 +9,7 @@ from bcss.booking.desk import Limits, Report
 from bcss.businesscentral.client import BusinessCentralClient
 from bcss.clock import Clock, start_of_day
 from bcss.config.schema import Config, Ignored, StoreRule
+from bcss.locks import booking_lock
 from bcss.mapping.rules import Rules
 from bcss.shipstation.client import ShipStationClient
 from bcss.shipstation.labels import LabelClient
@@ -41,6 +43,7 @@ class Connection:
     polled_on: datetime | None = None
     refreshed: bool = False
     since: datetime | None = None
+    _booking: bool = False
     _bc: BusinessCentralClient | None = None
     _shipstation: ShipStationClient | None = None
     _labels: LabelClient | None = None
@@ -65,6 +68,22 @@ class Connection:
         if self._labels is None:
             self._labels = self.make_labels()
         return self._labels
+
+    @contextmanager
+    def booking(self, what: str) -> Iterator[None]:
+        """Hold the booking lock, under which alone units change; within itself it is held already.
+
+        Raise RetryLater when another process has it for more than 60 s.
+        """
+        if self._booking:
+            yield
+            return
+        with booking_lock(self.store.path, what, self.clock):
+            self._booking = True
+            try:
+                yield
+            finally:
+                self._booking = False
 
     def now(self) -> datetime:
         """Return the present instant."""

@@ -10,13 +10,17 @@ from bcss.flows.newcustomers import create_customers
 from bcss.flows.planning import plan
 from bcss.flows.reversal import reverse_approved
 from bcss.flows.route import tracking_route
-from bcss.locks import booking_lock
 
 FLOW = "pull-orders"
 
 
 def pull_orders(conn: Connection, only: frozenset[int] | None = None) -> None:
     """Capture, plan, and make a draft of every unit that is ready."""
+    with conn.report.halting():
+        _pull(conn, only)
+
+
+def _pull(conn: Connection, only: frozenset[int] | None) -> None:
     capture(conn)
     plan(conn)
     settle_polls(conn)
@@ -60,6 +64,7 @@ def desk_of(conn: Connection, flow: str, only: frozenset[int] | None = None) -> 
             capture(conn)
         except BcssError as error:
             conn.report.errors.append(error)
+            conn.report.halted = True
             return False
         plan(conn)
         return True
@@ -73,7 +78,7 @@ def desk_of(conn: Connection, flow: str, only: frozenset[int] | None = None) -> 
         route=tracking_route(conn),
         fresh=fresh,
         is_fresh=conn.is_fresh,
-        lock=lambda: booking_lock(conn.store.path, flow, conn.clock),
+        lock=lambda: conn.booking(flow),
         limits=conn.limits,
         report=conn.report,
         width=conn.width,

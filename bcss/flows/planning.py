@@ -34,6 +34,7 @@ from bcss.units import AFTER_POST, CREDITED, Draft, State, Unit
 
 _CHUNK = 200
 _IN_DOUBT = (State.CREATE_INTENT, State.POST_INTENT, State.POSTED)
+_LOOKS = 5
 _FETCHES = 50
 _SUGGESTED = 20
 IGNORED = "ignored by "
@@ -61,17 +62,30 @@ class _Group:
     drop: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """Families as they stood at one moment, with their orders' marks of change."""
+
+    groups: tuple[_Group, ...]
+    dirt: Mapping[int, int]
+    version: int
+
+
 def plan(conn: Connection) -> int:
     """Plan what changed, and what time or a new configuration may have released.
 
     Return how many units were planned. Business Central is asked only when an order that has
-    shipped needs items the cache lacks.
+    shipped needs items the cache lacks. Raise RetryLater while another process books.
     """
     changed = set(conn.store.orders.dirty())
     due = _due(conn, changed)
     done = 0
     for start in range(0, len(due), _CHUNK):
-        done += _plan_some(conn, due[start : start + _CHUNK], changed)
+        some = due[start : start + _CHUNK]
+        for order_id in some:
+            _complete(conn, order_id)
+        with conn.booking("planning"):  # what booking has in hand must not change under it
+            done += _plan_some(conn, some, changed)
     return done
 
 
@@ -96,31 +110,40 @@ def _may_release(conn: Connection, unit: Unit) -> bool:
 
 
 def _plan_some(conn: Connection, order_ids: Sequence[int], changed: Container[int]) -> int:
-    """Plan some families; only a changed one may cause requests to Business Central."""
-    for order_id in order_ids:
-        _complete(conn, order_id)
+    """Plan some families; only a changed one may cause requests to Business Central.
+
+    Between looking and deciding requests may go out, and another process may store newer orders
+    meanwhile. What was seen before that is looked at again, never decided on.
+    """
+    for _ in range(_LOOKS):
+        sight = _look(conn, order_ids)
+        groups = sight.groups
+        moved = [one for one in groups if any(o.order_id in changed for o in one.family.members)]
+        early = conn.config.orders.when == "open"
+        shipped = [o for one in moved for o in one.family.members if o.status == "shipped" or early]
+        if shipped or (groups and master.is_stale(conn)):
+            master.refresh(conn)
+        missing = _decide(conn, sight, _known(conn, groups), moved)
+        if missing and master.look_up(conn, missing):
+            missing = _decide(conn, sight, _known(conn, groups), ())
+        if missing is not None:
+            return len(groups)
+    return 0  # others write without a pause: what is left stays marked for the next run
+
+
+def _look(conn: Connection, order_ids: Sequence[int]) -> _Sight:
+    """Bring the families of some orders together, in one transaction."""
     seen: dict[int, int] = {}
     groups: list[_Group] = []
     with conn.store.write():
+        version = conn.store.version_of_others()
         for order_id in order_ids:
             if order_id not in seen:
                 group = _gather(conn, order_id)
                 ids = [] if group is None else [one.order_id for one in group.family.members]
                 seen |= conn.store.orders.dirt([order_id, *ids])
                 groups += [] if group is None else [group]
-    moved = [one for one in groups if any(o.order_id in changed for o in one.family.members)]
-    early = conn.config.orders.when == "open"
-    shipped = [o for one in moved for o in one.family.members if o.status == "shipped" or early]
-    if shipped or (groups and master.is_stale(conn)):
-        master.refresh(conn)
-    missing, doubtful = _decide(conn, groups, _known(conn, groups), moved)
-    if missing and master.look_up(conn, missing):
-        _, doubtful = _decide(conn, groups, _known(conn, groups), ())
-    with conn.store.write():
-        conn.store.orders.mark_clean(
-            {one: dirt for one, dirt in seen.items() if one not in doubtful}
-        )
-    return len(groups)
+    return _Sight(tuple(groups), seen, version)
 
 
 def _gather(conn: Connection, order_id: int) -> _Group | None:
@@ -194,29 +217,6 @@ def _live(conn: Connection, members: dict[int, Order]) -> tuple[int | None, Verd
     return None, None
 
 
-def _unit_of(conn: Connection, family: Family) -> tuple[Unit, Verdict | None]:
-    """Return the family's unit, making it at first sight; its store is frozen then."""
-    units = conn.store.units
-    ids = [order.order_id for order in family.members]
-    known = units.of_orders(ids)
-    store_id = family.root.store_id or 0
-    if not known:
-        known = units.by_key(store_id, family.root.order_key)[-1:]
-    verdict = None
-    if len(known) > 1:
-        known, verdict = _one_unit(conn, known, family)
-    with conn.store.write():
-        unit = known[0] if known else _new_unit(conn, family, store_id)
-        if not unit.reference and not unit.held:
-            verdict = _reference_taken(unit)
-        if unit.root_order_id != family.root.order_id:
-            unit = replace(unit, root_order_id=family.root.order_id)
-        units.belong(unit.unit_id, ids)
-    return unit, verdict
-
-
-def _one_unit(
-    conn: Connection, known: list[Unit], family: Family
 def _same_key(
     conn: Connection, members: Mapping[int, Order], *, deleted: bool = False
 ) -> list[Order]:
@@ -248,6 +248,29 @@ def _is_posted(unit: Unit) -> bool:
     return unit.kind.posts or bool(unit.document_number)
 
 
+def _unit_of(conn: Connection, family: Family) -> tuple[Unit, Verdict | None]:
+    """Return the family's unit, making it at first sight; its store is frozen then."""
+    units = conn.store.units
+    ids = [order.order_id for order in family.members]
+    known = units.of_orders(ids)
+    store_id = family.root.store_id or 0
+    if not known:
+        known = units.by_key(store_id, family.root.order_key)[-1:]
+    verdict = None
+    if len(known) > 1:
+        known, verdict = _one_unit(conn, known, family)
+    with conn.store.write():
+        unit = known[0] if known else _new_unit(conn, family, store_id)
+        if not unit.reference and not unit.held:
+            verdict = _reference_taken(unit)
+        if unit.root_order_id != family.root.order_id:
+            unit = replace(unit, root_order_id=family.root.order_id)
+        units.belong(unit.unit_id, ids)
+    return unit, verdict
+
+
+def _one_unit(
+    conn: Connection, known: list[Unit], family: Family
 ) -> tuple[list[Unit], Verdict | None]:
     """Merge the units of orders that turned out to be one family."""
     ordered = sorted(known, key=lambda one: (not one.attempt, one.root_order_id, one.unit_id))
@@ -347,16 +370,16 @@ def _customer_keys(conn: Connection, groups: Sequence[_Group]) -> set[tuple[str,
 
 
 def _decide(
-    conn: Connection, groups: Sequence[_Group], catalog: Catalog, moved: Sequence[_Group]
-) -> tuple[list[str], set[int]]:
-    """Record what each family is now; return the item numbers that changed orders lack.
+    conn: Connection, sight: _Sight, catalog: Catalog, moved: Sequence[_Group]
+) -> list[str] | None:
+    """Record what each family is now, unless another process has written since it was looked at.
 
-    And the orders of units that were in doubt at this moment, whatever another process has
-    found out since: they are planned again once a read has told. A posted one is not confirmed
-    yet, so news of it cannot be attached yet.
+    Return the item numbers that changed orders lack, or None when nothing was decided. Orders of
+    units in doubt stay marked and are planned again once a read has told: a posted one is not
+    confirmed yet, so news of it cannot be attached yet.
     """
     missing: list[str] = []
-    doubtful: set[int] = set()
+    later: set[int] = set()
     mark = conn.store.orders.watermark(ORDERS)
     moment = Moment(
         now=conn.now(),
@@ -364,18 +387,22 @@ def _decide(
         polled_from=mark.polled_from if mark else None,
     )
     with conn.store.write():
-        for group in groups:
+        if conn.store.version_of_others() != sight.version:
+            return None
+        for group in sight.groups:
             unit = replace(
                 conn.store.units.get(group.unit.unit_id), root_order_id=group.unit.root_order_id
             )
-            if unit.state in _IN_DOUBT:
-                doubtful |= {order.order_id for order in group.family.members}
             readiness = _readiness(conn, group, unit, catalog, moment)
             unknown = isinstance(readiness, Verdict) and readiness.why is Why.UNKNOWN_SKU
-            if unknown and group in moved:
-                missing += _sku_numbers(conn, group.family, catalog)
+            lacks = _sku_numbers(conn, group.family, catalog) if unknown and group in moved else []
+            missing += lacks
+            if lacks or unit.state in _IN_DOUBT:
+                later |= {order.order_id for order in group.family.members}
             _record(conn, unit, replan(unit, group.family, readiness, moment))
-    return missing, doubtful
+        planned = {one: dirt for one, dirt in sight.dirt.items() if one not in later}
+        conn.store.orders.mark_clean(planned)
+    return missing
 
 
 def _readiness(
@@ -387,6 +414,9 @@ def _readiness(
         return Drop(group.drop)
     if group.verdict is not None:
         return group.verdict
+    left = _left(conn, group.family, unit) if group.family.gone else None
+    if left is not None:
+        return left
     rules = conn.rules(group.family.root.store_id)
     if rules is None:
         text = f"Order moved to store {group.family.root.store_id}, which the config lacks."
@@ -396,6 +426,19 @@ def _readiness(
         group.family, rules, catalog, reference, replace(moment, waiting_since=unit.waiting_since)
     )
     return _late(conn, unit, readiness, moment) or readiness
+
+
+def _left(conn: Connection, family: Family, unit: Unit) -> Readiness | None:
+    """Say what becomes of a deleted order: nothing, unless it had been sent already."""
+    earlier = conn.store.units.by_key(unit.store_id, unit.order_key)
+    before = [one for one in earlier if one.generation == unit.generation - 1]
+    credited = any(one.money_hash.endswith(GONE) for one in before)
+    if credited or not family.evidence.counting():
+        return Drop("deleted in ShipStation")
+    if VANISHED in unit.approved:
+        return None
+    number = family.root.order_number
+    return Verdict(Why.VANISHED, f"Order {number} was deleted in ShipStation after it had shipped.")
 
 
 def _late(conn: Connection, unit: Unit, readiness: Readiness, moment: Moment) -> Verdict | None:
@@ -414,9 +457,6 @@ def _sku_numbers(conn: Connection, family: Family, catalog: Catalog) -> list[str
         for order in family.members
         for item in order.items
         if not item.adjustment and item.sku
-    left = _left(conn, group.family, unit) if group.family.gone else None
-    if left is not None:
-        return left
         for number in candidates(item.sku, rules, how)[:1]
         if number not in catalog.items
     ]
@@ -428,19 +468,6 @@ def _record(conn: Connection, old: Unit, step: Step) -> None:
     subject = f"unit:{unit.unit_id}"
     holds = conn.store.holds
     if step.verdict is not None:
-def _left(conn: Connection, family: Family, unit: Unit) -> Readiness | None:
-    """Say what becomes of a deleted order: nothing, unless it had been sent already."""
-    earlier = conn.store.units.by_key(unit.store_id, unit.order_key)
-    before = [one for one in earlier if one.generation == unit.generation - 1]
-    credited = any(one.money_hash.endswith(GONE) for one in before)
-    if credited or not family.evidence.counting():
-        return Drop("deleted in ShipStation")
-    if VANISHED in unit.approved:
-        return None
-    number = family.root.order_number
-    return Verdict(Why.VANISHED, f"Order {number} was deleted in ShipStation after it had shipped.")
-
-
         holds.put(about(unit, conn.config.digest), step.verdict, conn.now())
         unit = replace(unit, held=str(step.verdict.why))
     elif old.held and _releases(conn, old, unit):

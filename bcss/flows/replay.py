@@ -176,7 +176,7 @@ def _read_record(conn: Connection, hold: Hold) -> None:
 def _release(conn: Connection, chosen: Chosen) -> None:
     """Have the chosen units planned again; a hold that comes back keeps its number and age."""
     now = conn.now()
-    with conn.store.write():
+    with conn.booking(FLOW), conn.store.write():
         for unit in chosen.units:
             current = conn.store.units.get(unit.unit_id)
             subject = f"unit:{unit.unit_id}"

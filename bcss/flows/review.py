@@ -14,7 +14,6 @@ from bcss.flows.connection import Connection
 from bcss.flows.planning import IGNORED, VANISHED
 from bcss.flows.reversal import resume_undisputed
 from bcss.holds import REASONS, Hold, Why
-from bcss.locks import booking_lock
 from bcss.mapping.families import Evidence, Family, close, root_of
 from bcss.mapping.hashes import booked_hash
 from bcss.mapping.text import clean
@@ -51,7 +50,7 @@ class Decision:
 
 def ignore(conn: Connection, decision: Decision) -> str:
     """End a hold for good and book nothing more of it; return what that means, in words."""
-    with booking_lock(conn.store.path, "hold ignore", conn.clock), conn.store.write():
+    with conn.booking("hold ignore"), conn.store.write():
         hold = _unchanged(conn, decision)
         unit = _unit_of(conn, hold)
         meaning = _ignored_record(hold) if unit is None else _ignored_unit(conn, unit, decision)
@@ -62,7 +61,7 @@ def ignore(conn: Connection, decision: Decision) -> str:
 def approve(conn: Connection, decision: Decision) -> str:
     """Let a held order go on in the way its reason names; return what that means, in words."""
     etag = _draft_as_shown(conn, decision.hold)
-    with booking_lock(conn.store.path, "hold approve", conn.clock), conn.store.write():
+    with conn.booking("hold approve"), conn.store.write():
         hold = _unchanged(conn, decision)
         unit = _unit_of(conn, hold)
         if unit is None:
@@ -210,7 +209,13 @@ def _approved(conn: Connection, unit: Unit, hold: Hold, etag: str) -> tuple[Unit
             return _noted(unit, word), f"The next run books {beside}."
         case Why.POSTED_TOTAL_DIFFERS:
             return _accepted(conn, unit)
+        case Why.DRAFT_GONE if unit.state is State.POSTED:
+            raise FixConfig(
+                f"{hold.label} cannot be approved: {unit.draft_number} was posted already.",
+                hint="bcss check tells whether its invoice may be read; then bcss replay --failed.",
+            )
         case Why.DRAFT_GONE:
+            conn.store.units.close_open(unit.unit_id, "gone", conn.now())
             return _unborn(unit), "The next run makes a new draft."
         case Why.BC_DRAFT_EDITED:
             return _taken_as_is(conn, unit, etag)

@@ -14,6 +14,11 @@ _FIRST_RUN = "first_posting_run"
 
 def pull_shipments(conn: Connection, only: frozenset[int] | None = None) -> None:
     """Capture, plan, track, and post every draft whose totals agree."""
+    with conn.report.halting():
+        _pull(conn, only)
+
+
+def _pull(conn: Connection, only: frozenset[int] | None) -> None:
     if capture(conn):
         plan(conn)
         settle_polls(conn)

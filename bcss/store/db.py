@@ -86,6 +86,13 @@ class Store:
                 hint="Put the file back, or run bcss rebuild.",
             )
 
+    def version_of_others(self) -> int:
+        """Return a number that changes whenever another process has written.
+
+        Inside one transaction it tells whether what was read in an earlier one still stands.
+        """
+        return int(self._conn.execute("PRAGMA data_version").fetchone()[0])
+
     def close(self) -> None:
         """Close the file."""
         self._conn.close()

@@ -37,7 +37,7 @@ from bcss import app
 from bcss.booking import calls, create, decide, desk, judge, lookup
 from bcss.booking.judge import One, Several
 from bcss.businesscentral import documents, odata
-from bcss.flows import capture, connection, orders, planning
+from bcss.flows import capture, connection, planning
 from bcss.mapping import families, readiness
 from bcss.shipstation import paging
 from bcss.store import db, witness
@@ -56,7 +56,7 @@ class Guard:
 
 
 def _no_lock(patch: Patch) -> None:
-    patch.setattr(orders, "booking_lock", lambda *_: nullcontext())
+    patch.setattr(connection, "booking_lock", lambda *_: nullcontext())
 
 
 def _no_intent_header(patch: Patch) -> None:

@@ -23,7 +23,6 @@ from tests.simulation.sim import simulate
         (1704, "a label that came between posting and its confirmation was not attached"),
         (1393, "an order edited after booking stopped its store after a rebuild"),
         (2134, "the same as 1393 for invoices"),
-        (3007, "a label that came while another process confirmed the posting was not attached"),
     ],
 )
 def test_a_seed_that_once_failed_keeps_every_promise(seed: int, what: str, tmp_path: Path) -> None:
