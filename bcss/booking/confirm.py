@@ -157,7 +157,7 @@ def _by_id(desk: Desk, units: Sequence[Unit], found: Sequence[Document]) -> list
 
 
 def _vanished(desk: Desk, unit: Unit) -> None:
-    desk.hold(
-        unit,
-        Verdict(Why.DRAFT_GONE, f"{unit.draft_number} is in neither drafts nor posted documents."),
-    )
+    text = f"{unit.draft_number} is in neither drafts nor posted documents."
+    if unit.state is State.POSTED:
+        text = f"{unit.draft_number} was posted, and Business Central shows no invoice of it."
+    desk.hold(unit, Verdict(Why.DRAFT_GONE, text))

@@ -48,13 +48,13 @@ def replan(unit: Unit, family: Family, readiness: Readiness, moment: Moment) -> 
     now = moment.now
     hashed = replace(unit, money_hash=money_hash(family), total=_total(family))
     match unit.state:
-        case State.CREATE_INTENT | State.POST_INTENT:
+        case State.CREATE_INTENT | State.POST_INTENT | State.POSTED:
             return Step(unit)  # first a read must tell what became of the call
         case State.SEEN | State.READY | State.DROPPED:
             return _unborn(hashed, family, readiness, now)
         case State.DRAFTED:
             return _drafted(hashed, family, readiness, now)
-        case State.POSTED | State.CONFIRMED:
+        case State.CONFIRMED:
             return _booked(hashed, family, readiness, moment)
         case State.REV_NEEDED:
             return _approved(hashed, family, readiness, moment)

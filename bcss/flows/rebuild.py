@@ -57,7 +57,7 @@ def _adopt(conn: Connection) -> int:
     for group in batches(conn.store.units.in_states([State.READY, State.SEEN])):
         with desk.lock():
             apply(desk, look_up(desk, group))
-    find_dropped(desk, conn.store.units.in_states([State.DROPPED]))
+    find_unborn(desk, conn.store.units.in_states([State.DROPPED]))
     left = conn.store.units.in_states([State.READY])
     for store_id in sorted(conn.booked_stores()):
         moved = [one for unit in left if (one := _as_of(conn, unit, store_id)) is not None]
@@ -68,8 +68,8 @@ def _adopt(conn: Connection) -> int:
     return desk.report.adopted
 
 
-def find_dropped(desk: Desk, units: Sequence[Unit]) -> None:
-    """Take up documents of orders that were cancelled before this database knew them."""
+def find_unborn(desk: Desk, units: Sequence[Unit]) -> None:
+    """Take up documents of orders that were cancelled or unshipped before they were known here."""
     for group in batches([one for one in units if not one.waiting.startswith(IGNORED)]):
         with desk.lock():
             apply(desk, [one for one in look_up(desk, group) if isinstance(one.sighting, One)])

@@ -15,7 +15,7 @@ from bcss.flows.connection import Connection
 from bcss.flows.deleted import ids_of, note_deleted
 from bcss.flows.orders import desk_of
 from bcss.flows.planning import plan
-from bcss.flows.rebuild import find_dropped
+from bcss.flows.rebuild import find_unborn
 from bcss.holds import Verdict, Why
 from bcss.shipstation import streams
 from bcss.store.trail import Event
@@ -92,7 +92,7 @@ def _documents(conn: Connection) -> int:
     if not units and not forgotten:
         return 0
     desk = desk_of(conn, FLOW)
-    find_dropped(desk, forgotten)
+    find_unborn(desk, forgotten)
     surplus = 0
     for group in batches(units):
         with desk.lock():
@@ -108,12 +108,12 @@ def _waiting(conn: Connection) -> list[Unit]:
 
 
 def _forgotten(conn: Connection) -> list[Unit]:
-    """Return the cancelled orders whose booking a lost database may have known."""
+    """Return the orders not to be booked now, whose booking a lost database may have known."""
     if not conn.store.meta("cold_until"):
         return []
     oldest = conn.now() - SPAN
-    dropped = conn.store.units.in_states([State.DROPPED])
-    return [unit for unit in dropped if unit.updated_at and unit.updated_at >= oldest]
+    idle = conn.store.units.in_states([State.SEEN, State.DROPPED])
+    return [unit for unit in idle if unit.updated_at and unit.updated_at >= oldest]
 
 
 def _compare_documents(desk: Desk, units: Sequence[Unit]) -> int:
