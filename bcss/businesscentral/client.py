@@ -5,6 +5,7 @@ What each call asks for, and what its answers may mean, stands in the modules it
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bcss.businesscentral import (
@@ -13,6 +14,7 @@ from bcss.businesscentral import (
     documents,
     masterdata,
     odata,
+    setup,
     subscriptions,
     tracking,
 )
@@ -36,6 +38,7 @@ from bcss.businesscentral.records import (
     ItemVariant,
     Location,
     Subscription,
+    TaxCode,
     TrackingRow,
 )
 from bcss.errors import FixConfig
@@ -275,6 +278,28 @@ class BusinessCentralClient:
     def company_information(self) -> Body:
         """Read the company's own card."""
         return masterdata.company_information(self._site)
+
+    # Set-up, for `check`
+
+    def salespeople(self) -> list[str]:
+        """List the codes of salespeople and purchasers."""
+        return setup.salespeople(self._site)
+
+    def currencies(self) -> dict[str, Decimal]:
+        """Read the invoice rounding precision of foreign currencies by their code."""
+        return setup.currencies(self._site)
+
+    def tax_codes(self) -> list[TaxCode]:
+        """List what a line's tax code may name."""
+        return setup.tax_codes(self._site)
+
+    def tax_areas(self) -> list[TaxCode]:
+        """List the tax areas, which tell a VAT company from a sales-tax company."""
+        return setup.tax_areas(self._site)
+
+    def posting_period(self) -> tuple[date | None, date | None]:
+        """Read the first and last day that may be posted to."""
+        return setup.posting_period(self._site)
 
     # Subscriptions
 

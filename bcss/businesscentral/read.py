@@ -27,6 +27,7 @@ from bcss.businesscentral.records import (
     ItemVariant,
     Location,
     Subscription,
+    TaxCode,
     TrackingRow,
 )
 from bcss.clock import parse_utc
@@ -378,6 +379,29 @@ def read_payment_terms(value: object) -> tuple[str, str]:
     """Read payment terms as code and id."""
     row = _row("paymentTerms", value)
     return row.needed("code"), row.identity()
+
+
+def read_code(value: object) -> str:
+    """Read the code of a row of which nothing else is asked."""
+    return _row("code table", value).needed("code")
+
+
+def read_currency(value: object) -> tuple[str, Decimal]:
+    """Read a currency's code and the precision of its invoice rounding (§2.17)."""
+    row = _row("currencies", value)
+    return row.needed("code"), row.amount_or_zero("amountRoundingPrecision")
+
+
+def read_tax_code(value: object) -> TaxCode:
+    """Read a tax group or tax area (§2.13, §2.14)."""
+    row = _row("tax table", value)
+    return TaxCode(row.needed("code"), is_vat=row.member("taxType").upper() == "VAT")
+
+
+def read_posting_period(value: object) -> tuple[date | None, date | None]:
+    """Read the first and last day that may be posted to; None where it is open (§2.26)."""
+    row = _row("generalLedgerSetup", value)
+    return row.day("allowPostingFrom"), row.day("allowPostingTo")
 
 
 def read_subscription(value: object) -> Subscription:

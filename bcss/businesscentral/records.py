@@ -232,6 +232,14 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class TaxCode:
+    """A tax group or area, or in a VAT company a posting group: one of two worlds per company."""
+
+    code: str
+    is_vat: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Location:
     """A location; sales lines take its id, never its code."""
 

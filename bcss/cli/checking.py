@@ -1,17 +1,15 @@
 """Ask both systems what is missing before bcss can work, one plain line each (`check`)."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
+from bcss.cli import companychecks
 from bcss.cli.answer import Answer
+from bcss.cli.finding import Finding, Look, wrong
 from bcss.cli.render import Block, Table
 from bcss.cli.scratch import scratch_connection
 from bcss.config.schema import (
-    AccountTarget,
     Config,
-    FixedCustomer,
     ItemTarget,
     StoreRule,
     secret_references,
@@ -23,7 +21,6 @@ from bcss.flows.route import tracking_route
 from bcss.flows.subscriptions import hours_left, receiver_problem
 from bcss.secrets import status
 
-Level = Literal["ok", "warning", "wrong"]
 _ENTITIES = (
     "salesInvoices",
     "salesOrders",
@@ -36,19 +33,6 @@ _ENTITIES = (
 )
 _LEAST_FREE = 100 * 1024 * 1024
 _MOST_SKEW = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    what: str
-    level: Level
-    text: str
-    code: Exit = Exit.DONE
-
-
-Look = Callable[[Connection], Iterator[Finding]]
 
 
 def checked(config: Config) -> Answer:
@@ -71,9 +55,11 @@ def checked(config: Config) -> Answer:
 
 def _blocks(findings: Sequence[Finding]) -> list[Block]:
     table = Table(("", "what", ""), [[one.level, one.what, one.text] for one in findings])
-    wrong = sum(one.level == "wrong" for one in findings)
+    wrongs = sum(one.level == "wrong" for one in findings)
     warned = sum(one.level == "warning" for one in findings)
-    return [table, f"{wrong} wrong, {warned} to look at"]
+    unread = sum(one.level == "look" for one in findings)
+    seen = f", {unread} that only Business Central itself shows" if unread else ""
+    return [table, f"{wrongs} wrong, {warned} to look at{seen}"]
 
 
 def _guarded(what: str, look: Look, conn: Connection) -> Iterator[Finding]:
@@ -86,10 +72,6 @@ def _guarded(what: str, look: Look, conn: Connection) -> Iterator[Finding]:
 def _stops(findings: Sequence[Finding], what: str) -> bool:
     """Tell whether the rest of a system cannot be asked: its door is shut."""
     return what in ("sign-in", "API key") and any(one.level == "wrong" for one in findings)
-
-
-def _wrong(what: str, text: str) -> Finding:
-    return Finding(what, "wrong", text, Exit.USAGE)
 
 
 # This host ----------------------------------------------------------------------------------------
@@ -154,36 +136,6 @@ def _route(conn: Connection) -> Iterator[Finding]:
     )
 
 
-def _targets(conn: Connection) -> Iterator[Finding]:
-    """Compare the accounts, customers and locations of the store rules with the company's."""
-    accounts = {account.number for account in conn.bc.accounts()}
-    places = {location.code for location in conn.bc.locations()}
-    for store_id, rule in conn.config.orders.stores.items():
-        if not isinstance(rule, StoreRule):
-            continue
-        where = f"orders.stores.{store_id}"
-        yield from _accounts(where, rule, accounts)
-        for code in filter(None, (rule.location, *rule.locations.values())):
-            if code not in places:
-                yield _wrong("location", f"{where}: the company has no location {code}")
-        customer = rule.customer
-        if isinstance(customer, FixedCustomer) and conn.bc.find_customer(customer.number) is None:
-            yield _wrong("customer", f"{where}: the company has no customer {customer.number}")
-    yield Finding("store rules", "ok", "accounts, customers and locations were compared")
-
-
-def _accounts(where: str, rule: StoreRule, accounts: set[str]) -> Iterator[Finding]:
-    targets = {
-        "shipping": rule.shipping,
-        "discount": rule.discount,
-        "adjustments": rule.adjustments,
-        "tax": rule.tax,
-    }
-    for name, target in targets.items():
-        if isinstance(target, AccountTarget) and target.number not in accounts:
-            yield _wrong("account", f"{where}.{name}: the company has no account {target.number}")
-
-
 def _items(conn: Connection) -> Iterator[Finding]:
     """Look up the items that the configuration itself names."""
     named = {
@@ -195,7 +147,7 @@ def _items(conn: Connection) -> Iterator[Finding]:
     }
     for number in sorted(named):
         if conn.bc.find_item(number) is None:
-            yield _wrong("item", f"the company has no item {number}, which a store rule names")
+            yield wrong("item", f"the company has no item {number}, which a store rule names")
 
 
 def _receiver(conn: Connection) -> Iterator[Finding]:
@@ -238,7 +190,7 @@ def _stores(conn: Connection) -> Iterator[Finding]:
             yield Finding("store", "warning", text)
     for store_id in listed:
         if store_id not in there:
-            yield _wrong("store", f"orders.stores.{store_id}: the account has no such store")
+            yield wrong("store", f"orders.stores.{store_id}: the account has no such store")
     yield Finding("stores", "ok", f"{len(there)} in the account, {len(listed)} listed")
 
 
@@ -273,7 +225,12 @@ _BUSINESS_CENTRAL: tuple[tuple[str, Look], ...] = (
     ("sign-in", _sign_in),
     ("permission", _permissions),
     ("tracking", _route),
-    ("store rules", _targets),
+    ("store rules", companychecks.targets),
+    ("header", companychecks.headers),
+    ("tax", companychecks.tax),
+    ("currency", companychecks.currencies),
+    ("posting period", companychecks.period),
+    ("number series", companychecks.series),
     ("item", _items),
     ("receiver", _receiver),
 )

@@ -156,6 +156,8 @@ class Books:
     units: Table[Row] = field(default_factory=lambda: Table("code"))
     currencies: Table[Row] = field(default_factory=lambda: Table("code"))
     tax_group_rows: Table[Row] = field(default_factory=lambda: Table("code"))
+    tax_areas: Table[Row] = field(default_factory=lambda: Table("code"))
+    salespeople: Table[Row] = field(default_factory=lambda: Table("code"))
     orders: Table[Document] = field(
         default_factory=lambda: Table("externalDocumentNumber", "number")
     )

@@ -205,6 +205,43 @@ taxType enum r
 lastModifiedDateTime datetime r
 """,
 )
+TAX_AREAS = entity_of(
+    "taxAreas",
+    "taxArea",
+    """
+id guid r
+code code20
+displayName text100
+taxType enum r
+lastModifiedDateTime datetime r
+""",
+)
+# §2.26 names it only; its properties are those of API v2.0's page 30075.
+SALESPEOPLE = entity_of(
+    "salespeoplePurchasers",
+    "salespersonPurchaser",
+    """
+id guid r
+code code20
+displayName text50
+email text80
+lastModifiedDateTime datetime r
+""",
+)
+# §2.26 names it only; its properties are those of API v2.0's page 30087.
+LEDGER_SETUP = entity_of(
+    "generalLedgerSetup",
+    "generalLedgerSetup",
+    """
+id guid r
+allowPostingFrom date r
+allowPostingTo date r
+additionalReportingCurrency code10 r
+localCurrencyCode code10 r
+localCurrencySymbol text10 r
+lastModifiedDateTime datetime r
+""",
+)
 COMPANY_INFORMATION = entity_of(
     "companyInformation",
     "companyInformation",

@@ -50,6 +50,11 @@ DEFAULTS: dict[str, Any] = {
         {"code": "CARD", "displayName": "Paid by card", "dueDateCalculation": "0D"},
         {"code": "30 DAYS", "displayName": "Net 30 days", "dueDateCalculation": "30D"},
     ],
+    "salespeople": [
+        {"code": "JO", "displayName": "Jo Example"},
+        {"code": "PAT", "displayName": "Pat Example"},
+    ],
+    "tax_areas": [{"code": "IL", "displayName": "Illinois"}],
     "locations": [
         {"code": "EAST", "displayName": "East Warehouse", **_ADDRESS},
         {"code": "WEST", "displayName": "West Warehouse", **_ADDRESS},

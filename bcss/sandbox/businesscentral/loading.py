@@ -5,8 +5,8 @@ number or code:
 
 - `tenant`, `tenant_id`, `environments` (list), `credentials` ({client id: secret}),
   `company` ({id, name}), `system_version`, `local_currency`, `company_information`
-- `items`, `customers`, `accounts`, `locations`, `countries`, `currencies`, `payment_terms`: lists
-  of objects with the API's property names. Beside them items take `units` ({code: factor}), `sales_unit`,
+- `items`, `customers`, `accounts`, `locations`, `countries`, `currencies`, `payment_terms`,
+  `salespeople`, `tax_areas`: lists of objects with the API's property names. Beside them items take `units` ({code: factor}), `sales_unit`,
   `gross_weight`, `net_weight`, `unit_volume`, `tariff_number`, `country_of_origin`,
   `sales_blocked` and `variants` ([{code, description}]); customers `tax_percent`,
   `prices_include_tax`, `location`, `bill_to`; accounts `tax_group`; currencies `decimals`.
@@ -33,8 +33,11 @@ from bcss.sandbox.businesscentral.cards import (
     CUSTOMERS,
     ITEM_VARIANTS,
     ITEMS,
+    LEDGER_SETUP,
     LOCATIONS,
     PAYMENT_TERMS,
+    SALESPEOPLE,
+    TAX_AREAS,
     TAX_GROUPS,
     UNITS,
 )
@@ -86,6 +89,27 @@ def set_switches(books: Books, switches: Data) -> None:
     if unknown:
         raise bad_request(f"Unknown switches: {', '.join(sorted(unknown))}.")
     books.switches.update(switches)
+    kind = "VAT" if books.switches["vat"] else "Sales_x0020_Tax"
+    for table in (books.tax_group_rows, books.tax_areas):  # one of two worlds (§2.13, §2.14)
+        for row in list(table):
+            if row.values["taxType"] != kind:
+                table.put(Row({**row.values, "taxType": kind}, books.next()), books.stamp())
+
+
+def ledger_setup(books: Books) -> Row:
+    """Return what the ledger set-up shows: the posting period and the local currency."""
+    values = blank(LEDGER_SETUP)
+    first, last = (books.switches[f"allow_posting_{end}"] for end in ("from", "to"))
+    if first:
+        values["allowPostingFrom"] = convert(LEDGER_SETUP.fields["allowPostingFrom"], first)
+    if last:
+        values["allowPostingTo"] = convert(LEDGER_SETUP.fields["allowPostingTo"], last)
+    values.update(
+        id=books.company_information.values["id"],
+        localCurrencyCode=books.local_currency,
+        lastModifiedDateTime=books.stamp(),
+    )
+    return Row(values, 1)
 
 
 def _load_identity(books: Books, data: Data) -> None:
@@ -122,7 +146,8 @@ def _load_tax_group(books: Books, code: str, given: Data) -> None:
     books.tax_groups[code] = TaxGroup(
         None if percent is None else Decimal(str(percent)), given["identifier"]
     )
-    row = {"code": code, "displayName": code, "taxType": "Sales_x0020_Tax"}
+    kind = "VAT" if books.switches["vat"] else "Sales_x0020_Tax"
+    row = {"code": code, "displayName": code, "taxType": kind}
     _put(books, books.tax_group_rows, TAX_GROUPS, "code", row)
 
 
@@ -134,6 +159,11 @@ def _load_tables(books: Books, data: Data) -> None:
         _put(books, books.currencies, CURRENCIES, "code", one)
     for one in data.get("payment_terms", []):
         _put(books, books.payment_terms, PAYMENT_TERMS, "code", one)
+    for one in data.get("salespeople", []):
+        _put(books, books.salespeople, SALESPEOPLE, "code", one)
+    kind = "VAT" if books.switches["vat"] else "Sales_x0020_Tax"
+    for one in data.get("tax_areas", []):
+        _put(books, books.tax_areas, TAX_AREAS, "code", {"taxType": kind, **one})
     for one in data.get("locations", []):
         _put(books, books.locations, LOCATIONS, "code", one)
     for one in data.get("accounts", []):

@@ -14,8 +14,11 @@ from bcss.sandbox.businesscentral.cards import (
     CUSTOMERS,
     ITEM_VARIANTS,
     ITEMS,
+    LEDGER_SETUP,
     LOCATIONS,
     PAYMENT_TERMS,
+    SALESPEOPLE,
+    TAX_AREAS,
     TAX_GROUPS,
     UNITS,
 )
@@ -43,6 +46,9 @@ _TABLES: dict[str, tuple[Entity, str]] = {
     "unitsofmeasure": (UNITS, "units"),
     "currencies": (CURRENCIES, "currencies"),
     "taxgroups": (TAX_GROUPS, "tax_group_rows"),
+    "taxareas": (TAX_AREAS, "tax_areas"),
+    "salespeoplepurchasers": (SALESPEOPLE, "salespeople"),
+    "generalledgersetup": (LEDGER_SETUP, ""),
     "companyinformation": (COMPANY_INFORMATION, ""),
 }
 NAMES = tuple(_TABLES)
@@ -53,7 +59,7 @@ def answer(call: Call, name: str, key: str, below: str) -> Response:
     """Answer a call on master data; `below` is the lower-case segment after the key."""
     entity, table_name = _TABLES[name]
     if not table_name:
-        return _company_information(call, key)
+        return _single(call, entity, key)
     table: Table[Row] = getattr(call.books, table_name)
     if below:
         return _below(call, name, entity, table, key, below)
@@ -83,13 +89,15 @@ def _below(
     raise no_segment(below)
 
 
-def _company_information(call: Call, key: str) -> Response:
-    row = call.books.company_information
+def _single(call: Call, entity: Entity, key: str) -> Response:
+    """Answer a set of one row: the company's own card, or its ledger set-up."""
+    card = call.books.company_information
+    row = card if entity is COMPANY_INFORMATION else loading.ledger_setup(call.books)
     if call.request.method != "GET":
-        raise not_allowed(call.request.method, "companyInformation")
+        raise not_allowed(call.request.method, entity.name)
     if key:
-        return one(call, COMPANY_INFORMATION, row)
-    return listing(call, COMPANY_INFORMATION, [row])
+        return one(call, entity, row)
+    return listing(call, entity, [row])
 
 
 def _require(table: Table[Row], key: str) -> Row:
