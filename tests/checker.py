@@ -103,6 +103,9 @@ def problems(
             found.append(f"I2 {number}: booked though never shipped")
         if posted and family.cancelled and not excused and number not in by_hand:
             found.append(f"I2 {number}: booked though cancelled, and nobody was told")
+        void = family.sent and not family.counting
+        if posted and void and not excused and number not in by_hand:
+            found.append(f"I2 {number}: booked though all its labels are void, and nobody was told")
         if drafts and not excused and number not in waiting:
             surplus = len(drafts) - (kind not in POSTING)
             found += [f"I3 {number}: {surplus} stray drafts"] if surplus > 0 else []

@@ -2,18 +2,22 @@
 
 import gc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 import pytest
 
-from tests.simulation.sim import simulate
+from tests.simulation.desk import simulate_desk
+from tests.simulation.sim import History, simulate
 
 CHUNK = 125
 DEFAULT = range(0, 3000, CHUNK)
-NIGHTLY = range(3000, 153_000, 2500)
+NIGHTLY = range(3000, 153_000, 500)
+DESK = range(0, 600, 60)
+DESK_NIGHTLY = range(600, 20_600, 500)
+Simulate = Callable[[int, Path], History]
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +32,9 @@ def _rare_collections() -> Iterator[None]:
     gc.unfreeze()
 
 
-def _play(first: int, count: int, folder: Path, record_property: Any) -> None:
+def _play(
+    first: int, count: int, folder: Path, record_property: Any, simulate: Simulate = simulate
+) -> None:
     counts: Counter[str] = Counter(seeds=count)
     broken = []
     for seed in range(first, first + count):
@@ -52,3 +58,15 @@ def test_seeds(first: int, tmp_path: Path, record_property: Any) -> None:
 @pytest.mark.parametrize("first", NIGHTLY)
 def test_many_seeds(first: int, tmp_path: Path, record_property: Any) -> None:
     _play(first, NIGHTLY.step, tmp_path, record_property)
+
+
+@pytest.mark.parametrize("first", DESK)
+def test_seeds_at_the_desk(first: int, tmp_path: Path, record_property: Any) -> None:
+    _play(first, DESK.step, tmp_path, record_property, simulate_desk)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("first", DESK_NIGHTLY)
+def test_many_seeds_at_the_desk(first: int, tmp_path: Path, record_property: Any) -> None:
+    _play(first, DESK_NIGHTLY.step, tmp_path, record_property, simulate_desk)
