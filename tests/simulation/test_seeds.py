@@ -15,8 +15,8 @@ from tests.simulation.sim import History, simulate
 CHUNK = 125
 DEFAULT = range(0, 3000, CHUNK)
 NIGHTLY = range(3000, 153_000, 500)
-DESK = range(0, 600, 60)
-DESK_NIGHTLY = range(600, 20_600, 500)
+DESK = range(0, 500, 50)
+DESK_NIGHTLY = range(500, 20_500, 500)
 Simulate = Callable[[int, Path], History]
 
 
