@@ -31,7 +31,6 @@ SHORT = 3000
 _GAPS = (1, 20, 61, 310, 700, 1500, 7200)
 _PAUSES = (30, 600, 2400)  # the last is longer than the settle horizon
 _RESTS = (21, 3, 21, 21, 3)  # hours; the sweep is due after 20
-_SOON = (3, 3, 21, 21, 3)
 _KINDS = (
     DocumentKind.DRAFT_INVOICE,
     DocumentKind.SALES_ORDER,
@@ -233,7 +232,7 @@ def _quiet(play: Play) -> None:
     if history.seed % 5 == 0:
         history.broken += overdue(play)
     silent = 0
-    for rest in _SOON if _is_brief(play) else _RESTS:
+    for rest in _RESTS:
         world.clock.advance(rest * 3600)
         world.settle()
         before = play.conduct.writes
@@ -256,12 +255,6 @@ def _quiet(play: Play) -> None:
     )
     history.broken += audit_problems(database)
     history.broken += secret_problems(play.rig.folder, world, SECRETS.values())
-
-
-def _is_brief(play: Play) -> bool:
-    """Tell whether the sweep may be left out; after a lost database it is what finds the rest."""
-    history = play.history
-    return not (history.seed < SHORT or history.seed % 4 == 0 or history.command or play.copies)
 
 
 def _last_run(play: Play) -> None:
