@@ -17,6 +17,7 @@ from tests.checker import problems
 from tests.enumeration.points import Killed
 from tests.rig import Rig, config_for, world_of
 from tests.simulation.conduct import Conduct
+from tests.simulation.desk import simulate_desk
 from tests.simulation.process import SINCE, Process
 from tests.simulation.sim import simulate
 
@@ -35,6 +36,24 @@ from tests.simulation.sim import simulate
 )
 def test_a_seed_that_once_failed_keeps_every_promise(seed: int, what: str, tmp_path: Path) -> None:
     history = simulate(seed, tmp_path)
+
+    assert not history.broken, f"{what}\n{history.story()}"
+
+
+@pytest.mark.parametrize(
+    ("seed", "what"),
+    [
+        (165, "a stranger's document hid ours from a rebuild, and approving booked it again"),
+        (169, "the same as 165"),
+        (10, "a rebuild did not see that a cancelled order had been booked"),
+        (41, "the same as 10, where the rebuild died"),
+        (1594, "approving made a new draft of what was posted and hidden"),
+    ],
+)
+def test_a_seed_of_the_desk_that_once_failed_keeps_every_promise(
+    seed: int, what: str, tmp_path: Path
+) -> None:
+    history = simulate_desk(seed, tmp_path)
 
     assert not history.broken, f"{what}\n{history.story()}"
 
