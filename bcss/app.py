@@ -20,7 +20,7 @@ from bcss.businesscentral.client import BusinessCentralClient
 from bcss.businesscentral.records import Company
 from bcss.clock import Clock, SystemClock, iso, parse_utc
 from bcss.config.schema import BusinessCentral, Config
-from bcss.errors import BcssError, Exit, FixConfig, worst
+from bcss.errors import BcssError, Exit, FixConfig, StateBroken, worst
 from bcss.flows.connection import Connection
 from bcss.flows.rebuild import rebuild as flow_rebuild
 from bcss.flows.rebuild import start_cold_hold
@@ -39,6 +39,8 @@ from bcss.store.host import budget_path, host_folder
 Authorize = Callable[[bool], Mapping[str, str]]
 Part = tuple[str, Callable[[Connection], None]]
 
+_REBUILD = "rebuild"
+_UNFINISHED = "rebuilding_since"
 _WINDOW = 60.0
 _COMPANY_HOURS = 24
 _BC_CONNECTIONS = 5
@@ -112,6 +114,8 @@ def connect(
     with ExitStack() as stack:
         store, seen = _open_store(config, around)
         stack.callback(store.close)
+        if command != _REBUILD:
+            _refuse_half_built(store)
         sessions: dict[str, ApiSession] = {}
         ends = None
         if options.max_runtime is not None:
@@ -146,6 +150,16 @@ def _open_store(config: Config, around: Surroundings) -> tuple[Store, Path]:
         store.close()
         raise
     return store, seen
+
+
+def _refuse_half_built(store: Store) -> None:
+    """Refuse a database that lacks what a rebuild that died had yet to find."""
+    since = store.meta(_UNFINISHED)
+    if since:
+        raise StateBroken(
+            "A rebuild of the state database was begun and has not finished.",
+            hint=f"Run it again: bcss rebuild --since {since}",
+        )
 
 
 def _note_host(conn: Connection) -> None:
@@ -351,19 +365,22 @@ def rebuild(config: Config, since: datetime, around: Surroundings | None = None)
     """Build the state database again, keeping what is left of the old one beside it."""
     around = around or Surroundings()
     database = config.state.path
-    with run_lock(database, "rebuild", around.clock), ExitStack() as stack:
-        _begin_again(config, around)
+    with run_lock(database, _REBUILD, around.clock), ExitStack() as stack:
+        _begin_again(config, since, around)
         witness.forget(witness.witness_path(around.witness_folder or host_folder(), database))
-        conn = stack.enter_context(connect(config, "rebuild", Options(), around))
+        conn = stack.enter_context(connect(config, _REBUILD, Options(), around))
         try:
             flow_rebuild(conn, since)
         except BcssError as error:
             conn.report.errors.append(error)
-            conn.report.failed.append("rebuild")
+            conn.report.failed.append(_REBUILD)
+        else:
+            with conn.store.write():
+                conn.store.set_meta(_UNFINISHED, "")
         return finish(conn)
 
 
-def _begin_again(config: Config, around: Surroundings) -> None:
+def _begin_again(config: Config, since: datetime, around: Surroundings) -> None:
     """Put the database aside and begin one in cold hold, while the witness still refuses it.
 
     Whoever dies in between leaves a database that no run takes for a first installation.
@@ -376,4 +393,5 @@ def _begin_again(config: Config, around: Surroundings) -> None:
             left.replace(database.with_name(f"{database.name}.{stamp}{suffix}"))
     store = Store(database, around.clock, synchronous=around.synchronous)
     with closing(store), store.write():
+        store.set_meta(_UNFINISHED, str(since.astimezone(config.business_central.time_zone).date()))
         start_cold_hold(store, config.orders.settle, "the database was rebuilt")

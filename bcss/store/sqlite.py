@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -190,7 +191,7 @@ def _settle_journal(conn: Connection, path: Path) -> str:
     The mode belongs to the file: a file that exists keeps its own.
     """
     mode = journal_mode(conn)
-    may_wal = is_fixed() and not _on_network(path)
+    may_wal = is_fixed() and not _on_network(path.parent)
     if mode == "wal":
         if not may_wal:
             raise StateBroken(
@@ -208,22 +209,23 @@ def _settle_journal(conn: Connection, path: Path) -> str:
         return journal_mode(conn)  # another process is creating the same file
 
 
-def _on_network(path: Path) -> bool:
-    """Tell whether a file lies on a network file system; unknown counts as local."""
+@cache
+def _on_network(folder: Path) -> bool:
+    """Tell whether a folder lies on a network file system; unknown counts as local."""
     if not sys.platform.startswith("linux"):
         return False
     try:
         mounts = Path("/proc/self/mounts").read_text("utf-8", "surrogateescape").splitlines()
     except OSError:
         return False
-    place = str(path.resolve())
+    place = str(folder.resolve())
     best, kind = "", ""
     for line in mounts:
         parts = line.split(" ")
         if len(parts) < 3:  # noqa: PLR2004 - device, place, kind
             continue
-        folder = parts[1].replace("\\040", " ")
-        within = place == folder or place.startswith(folder.rstrip("/") + "/")
-        if within and len(folder) >= len(best):
-            best, kind = folder, parts[2]
+        mount = parts[1].replace("\\040", " ")
+        within = place == mount or place.startswith(mount.rstrip("/") + "/")
+        if within and len(mount) >= len(best):
+            best, kind = mount, parts[2]
     return kind.startswith(_NETWORK)

@@ -44,6 +44,7 @@ class Conduct:
     foreign: set[str] = field(default_factory=set)
     writes: int = 0
     machine: Machine = field(init=False)
+    _reader: Any = None
 
     def __post_init__(self) -> None:
         self.machine = Machine(self.broken)
@@ -62,11 +63,15 @@ class Conduct:
             self._break(f"I12 If-Match: * in {request.method} {request.path}")
         if not tag and (request.method in ("PATCH", "DELETE") or _is_post(request)):
             self._break(f"I12 no If-Match in {request.method} {request.path}")
-        conn = _open(self.database)
-        try:
-            self._written_ahead(conn, request, document)
-        finally:
-            conn.close()
+        if self._reader is None:
+            self._reader = _open(self.database)
+        self._written_ahead(self._reader, request, document)
+
+    def ended(self) -> None:
+        """Let go of the database when a process has ended: the file may be another one then."""
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None
 
     def _written_ahead(self, conn: Any, request: Request, document: str) -> None:
         pending = conn.execute(

@@ -93,8 +93,11 @@ class Process:
         self.points.arrived = self.conduct.arrived
         self.points.machine = self.conduct.machine
         self.points.notice = self._passed
-        with self.points.around(self.rig):
-            return work()
+        try:
+            with self.points.around(self.rig):
+                return work()
+        finally:
+            self.conduct.ended()
 
     def _passed(self, count: int, name: str) -> None:
         waiting = self.interruption
