@@ -134,7 +134,7 @@ def keep_order(conn: Connection, order: Order, raw: Mapping[str, Any]) -> bool:
         return False
     booked = order.store_id in conn.booked_stores()
     if booked or orders.related(order.order_id) is not None:
-        if not orders.keep_order(order, raw, conn.now()):
+        if not orders.keep_order(order, raw, conn.now(), conn.currency(order.store_id)):
             return False
         _readable_again(conn, f"record:orders:{order.order_id}")
         return True

@@ -107,6 +107,11 @@ class Connection:
             account=self.config.shipstation.account,
         )
 
+    def currency(self, store_id: int) -> str:
+        """Return the currency of a store's orders, empty for one that is not booked."""
+        rule = self.config.orders.stores.get(store_id)
+        return rule.currency if isinstance(rule, StoreRule) else ""
+
     def booked_stores(self) -> frozenset[int]:
         """Return the stores whose orders are booked."""
         stores = self.config.orders.stores

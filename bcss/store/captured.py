@@ -10,6 +10,7 @@ from typing import Any
 from bcss import wire
 from bcss.clock import iso, parse_pacific, parse_utc
 from bcss.mapping.families import OPEN_STATUSES, Evidence, Related
+from bcss.money import show
 from bcss.shipstation.records import Fulfillment, Order, Shipment, read_order
 from bcss.store import payloads
 from bcss.store.sqlite import Connection
@@ -43,8 +44,13 @@ class Captured:
         self._conn = conn
         self._trail = trail
 
-    def keep_order(self, order: Order, raw: Mapping[str, Any], now: datetime) -> bool:
-        """Keep an order as captured; return whether anything in it is new to us."""
+    def keep_order(
+        self, order: Order, raw: Mapping[str, Any], now: datetime, currency: str = ""
+    ) -> bool:
+        """Keep an order as captured; return whether anything in it is new to us.
+
+        `currency` is the store's: ShipStation's rows name none.
+        """
         body = wire.dumps(raw).encode("utf-8", "surrogatepass")
         digest = sha256(body).digest()[:_DIGEST]
         known = self._conn.execute(
@@ -64,7 +70,8 @@ class Captured:
                 "event",
                 "orders",
                 f"order:{order.order_id}",
-                f"order {order.order_number} {verb} {order.status}, total {order.order_total}",
+                f"order {order.order_number} {verb} {order.status}, "
+                f"total {show(order.order_total, currency)}",
                 target="shipstation",
                 status=order.status,
                 after_id=payload_id,
@@ -291,6 +298,20 @@ class Captured:
             "GROUP BY store_id"
         )
         return [(row[0], row[1]) for row in rows if row[0] not in listed]
+
+    def stranger_numbers(self, store_id: int) -> list[str]:
+        """Return the order numbers of one store that are known by number only."""
+        rows = self._conn.execute(
+            "SELECT order_number FROM ss_order WHERE digest IS NULL AND store_id = ? "
+            "ORDER BY order_id",
+            (store_id,),
+        )
+        return [row[0] for row in rows]
+
+    def store_of(self, order_id: int) -> int | None:
+        """Return the store in which an order was last seen, strangers included."""
+        row = self._conn.execute("SELECT store_id FROM ss_order WHERE order_id = ?", (order_id,))
+        return (row.fetchone() or (None,))[0]
 
     def evidence_of(self, order_ids: Iterable[int]) -> Evidence:
         """Return the shipments and fulfillments of some orders."""

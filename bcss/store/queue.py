@@ -1,5 +1,6 @@
 """Keep the review queue: what waits, why, since when, and who decided what."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -27,6 +28,14 @@ class About:
     amount: Decimal | None = None
     currency: str = ""
     content: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Who ended a hold, and with which words; `by` is `bcss` where what held it was gone."""
+
+    by: str
+    note: str
 
 
 class Queue:
@@ -115,6 +124,20 @@ class Queue:
         """Return a hold by its number, closed ones included."""
         found = self._where("hold_id = ?", hold_id)
         return found[0] if found else None
+
+    def of(self, subjects: Iterable[str]) -> list[Hold]:
+        """Return everything that ever held some subjects, oldest first."""
+        names = list(subjects)
+        marks = ",".join("?" * len(names))
+        return self._where(f"subject IN ({marks}) ORDER BY hold_id", *names)
+
+    def ending(self, hold_id: int) -> Ending | None:
+        """Return how a hold ended; None for one that is open."""
+        row = self._conn.execute(
+            "SELECT closed_by, note FROM hold WHERE hold_id = ? AND closed_at IS NOT NULL",
+            (hold_id,),
+        ).fetchone()
+        return Ending(row[0], row[1]) if row else None
 
     def was_decided(self, subject: str, verdict: Verdict) -> bool:
         """Tell whether a person has already decided about exactly this."""

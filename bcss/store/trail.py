@@ -116,6 +116,16 @@ class Trail:
         )
         return [Entry(*row) for row in rows]
 
+    def since(self, after: int, statuses: list[str]) -> list[Entry]:
+        """Return the rows behind a row that carry some status, oldest first."""
+        marks = ",".join("?" * len(statuses))
+        rows = self._conn.execute(
+            "SELECT seq, at, run_id, actor, kind, flow, subject, target, status, summary, "  # noqa: S608
+            f"before_id, after_id FROM audit WHERE seq > ? AND status IN ({marks}) ORDER BY seq",
+            (after, *statuses),
+        )
+        return [Entry(*row) for row in rows]
+
     def latest(self, limit: int) -> list[Entry]:
         """Return the last rows of all subjects, oldest first."""
         rows = self._conn.execute(

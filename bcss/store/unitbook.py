@@ -108,8 +108,12 @@ class UnitBook:
         return self._where("reference = ? AND state <> 'dropped'", reference)
 
     def by_document(self, text: str) -> list[Unit]:
-        """Return the units whose document has this id or number, draft or posted."""
-        return self._where("document_id = ?1 OR document_number = ?1 OR draft_number = ?1", text)
+        """Return the units whose document or credit memo has this id or number, draft or posted."""
+        return self._where(
+            "?1 IN (document_id, invoice_id, document_number, draft_number, memo_id, memo_number, "
+            "memo_draft) ORDER BY unit_id",
+            text,
+        )
 
     def owner_of(self, document_id: str) -> Unit | None:
         """Return the unit that holds a document, if any."""
