@@ -118,14 +118,15 @@ def _plan_some(conn: Connection, order_ids: Sequence[int], changed: Container[in
     for _ in range(_LOOKS):
         sight = _look(conn, order_ids)
         groups = sight.groups
+        families = [group.family for group in groups]
         moved = [one for one in groups if any(o.order_id in changed for o in one.family.members)]
         early = conn.config.orders.when == "open"
         shipped = [o for one in moved for o in one.family.members if o.status == "shipped" or early]
         if shipped or (groups and master.is_stale(conn)):
             master.refresh(conn)
-        missing = _decide(conn, sight, _known(conn, groups), moved)
+        missing = _decide(conn, sight, known_to(conn, families), moved)
         if missing and master.look_up(conn, missing):
-            missing = _decide(conn, sight, _known(conn, groups), ())
+            missing = _decide(conn, sight, known_to(conn, families), ())
         if missing is not None:
             return len(groups)
     return 0  # others write without a pause: what is left stays marked for the next run
@@ -319,12 +320,13 @@ def _reference_taken(unit: Unit) -> Verdict:
     )
 
 
-def _known(conn: Connection, groups: Sequence[_Group]) -> Catalog:
+def known_to(conn: Connection, families: Sequence[Family]) -> Catalog:
+    """Return what the cache knows of the items and customers of some families."""
     how, rules = conn.config.items, conn.config.orders.skus
     skus = {
         item.sku
-        for group in groups
-        for order in group.family.members
+        for family in families
+        for order in family.members
         for item in order.items
         if item.sku and not item.adjustment
     }
@@ -333,7 +335,7 @@ def _known(conn: Connection, groups: Sequence[_Group]) -> Catalog:
     catalog = conn.store.cache.catalog(
         numbers,
         {code(sku) for sku in skus} if how.sku == "gtin" else (),
-        _customer_keys(conn, groups),
+        _customer_keys(conn, families),
         priced(rules),
     )
     return replace(catalog, near=_near(conn, unknown(skus, rules, how, catalog)))
@@ -360,12 +362,12 @@ def _configured_items(conn: Connection) -> list[str]:
     return found
 
 
-def _customer_keys(conn: Connection, groups: Sequence[_Group]) -> set[tuple[str, str]]:
+def _customer_keys(conn: Connection, families: Sequence[Family]) -> set[tuple[str, str]]:
     keys: set[tuple[str, str]] = set()
-    for group in groups:
-        rule = conn.config.orders.stores.get(group.family.root.store_id or 0)
+    for family in families:
+        rule = conn.config.orders.stores.get(family.root.store_id or 0)
         if isinstance(rule, StoreRule) and isinstance(rule.customer, MatchCustomer):
-            keys.add((rule.customer.by, customer_key(group.family.root, rule.customer.by)))
+            keys.add((rule.customer.by, customer_key(family.root, rule.customer.by)))
     return keys
 
 
