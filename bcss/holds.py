@@ -18,13 +18,22 @@ class Release(StrEnum):
     PERSON = "person"
 
 
+NO_EFFECT = "is refused, since it would change nothing: do the next step first"
+RETRIES = "tries once more; it works only if what was named has been corrected by then"
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One row of the table of reasons."""
+    """One row of the table of reasons; `approving` says what approving does."""
 
     release: Release
     next_step: str
-    approving: str = "plans the order again with what is known now"
+    approving: str = NO_EFFECT
+
+    @property
+    def can_approve(self) -> bool:
+        """Tell whether approving ever has an effect; else it is refused with the next step."""
+        return self.approving != NO_EFFECT
 
 
 class Why(StrEnum):
@@ -77,74 +86,106 @@ class Why(StrEnum):
 
 _CHANGE, _PERSON, _AUTO = Release.CHANGE, Release.PERSON, Release.AUTO
 
+_BY_ITSELF = "The order then goes on by itself in the next run."
+_CONFIG = "Ask whoever looks after the config"
+
 REASONS: dict[Why, Reason] = {
     Why.UNKNOWN_STORE: Reason(
-        _CHANGE, "List the store under orders.stores in the config, or set it to ignore."
+        _CHANGE,
+        f"{_CONFIG} to list the store under orders.stores, or to set it to ignore. {_BY_ITSELF}",
     ),
     Why.UNREADABLE_RECORD: Reason(
-        _CHANGE, "Open the record in ShipStation and correct the named field, then bcss replay."
+        _CHANGE, f"Correct the named field of the record in ShipStation. {_BY_ITSELF}"
     ),
     Why.NO_KEY: Reason(
-        _CHANGE, "ShipStation gave the order no key; book it by hand and ignore it."
+        _CHANGE, "ShipStation gave the order no key; book it by hand, then ignore the hold."
     ),
     Why.KEY_SHARED: Reason(
-        _PERSON,
-        "Two shipped orders of one store share a key; book one by hand, then ignore the hold.",
+        _CHANGE,
+        "Book all of the named orders by hand that are not booked yet, then ignore the hold: "
+        "bcss books none of them. Cancel or delete what is not a real order in ShipStation, and "
+        "the other one goes on by itself.",
     ),
     Why.VANISHED: Reason(
         _PERSON,
-        "A part of the order no longer exists in ShipStation; check it there.",
+        "A part of the order no longer exists in ShipStation; check it there. If nothing was "
+        "sent, ignore the hold.",
         "books what is left of the order, if that agrees with its total",
     ),
     Why.FAMILY_CHANGED: Reason(
-        _PERSON, "The order was split or merged after a document was made; compare both documents."
+        _PERSON,
+        "The order was split or merged after a document was made; settle both documents by hand "
+        "in Business Central, then ignore the hold.",
     ),
     Why.WAITING_TOO_LONG: Reason(
-        _CHANGE, "Ship or cancel the rest of the split order in ShipStation."
+        _CHANGE, f"Ship or cancel the rest of the split order in ShipStation. {_BY_ITSELF}"
     ),
     Why.PARTLY_CANCELLED: Reason(
-        _PERSON, "Part of the split order was cancelled; book the shipped part by hand and ignore."
+        _CHANGE,
+        "Book the shipped part by hand with the figures shown, then ignore the hold: bcss books "
+        "no part of it.",
     ),
     Why.NO_SHIP_EVIDENCE: Reason(
-        _AUTO, "Shipped without label or fulfillment; add a fulfillment, or wait for it."
+        _AUTO,
+        f"Add the label or fulfillment in ShipStation, or wait for it. {_BY_ITSELF} If nothing "
+        "was sent, ignore the hold.",
     ),
     Why.EXTERNALLY_FULFILLED: Reason(
-        _CHANGE, "Decide with externally_fulfilled: book or ignore in the store's config."
+        _CHANGE,
+        "Book it by hand and ignore the hold; or ask whoever looks after the config to decide for "
+        "the store with externally_fulfilled: book or ignore.",
     ),
     Why.STRADDLES_START: Reason(
-        _PERSON, "Part shipped before orders.start; book it by hand and ignore the hold."
+        _CHANGE,
+        "A part was shipped before bcss began to book; book it by hand, then ignore the hold.",
     ),
     Why.UNKNOWN_SKU: Reason(
-        _CHANGE, "Map the SKU under orders.skus, or create the item in Business Central."
+        _CHANGE,
+        "Create the item in Business Central, or have the SKU mapped under orders.skus in the "
+        f"config. {_BY_ITSELF}",
     ),
     Why.UNKNOWN_CUSTOMER: Reason(
-        _CHANGE, "Create the customer in Business Central, or set the store's customer rule."
+        _CHANGE,
+        "Create the customer in Business Central, or have the store's customer rule set in the "
+        f"config. {_BY_ITSELF}",
     ),
     Why.UNMAPPED_ADJUSTMENT: Reason(
-        _CHANGE, "Set the store's adjustments (or discount) account in the config."
+        _CHANGE,
+        f"{_CONFIG}: the store needs an account for adjustments (or discounts). {_BY_ITSELF}",
     ),
-    Why.UNMAPPED_CHARGE: Reason(_CHANGE, "Set the store's shipping or tax target in the config."),
-    Why.KIT_PRICE: Reason(_CHANGE, "The kit's price does not divide; adjust orders.skus."),
-    Why.UNKNOWN_LOCATION: Reason(_CHANGE, "Correct the store's location in the config."),
-    Why.UNKNOWN_TERMS: Reason(_CHANGE, "Correct the store's payment_terms in the config."),
+    Why.UNMAPPED_CHARGE: Reason(
+        _CHANGE, f"{_CONFIG}: the store needs an account for shipping or tax. {_BY_ITSELF}"
+    ),
+    Why.KIT_PRICE: Reason(
+        _CHANGE, f"The kit's price does not divide. {_CONFIG} to adjust orders.skus. {_BY_ITSELF}"
+    ),
+    Why.UNKNOWN_LOCATION: Reason(
+        _CHANGE, f"{_CONFIG} to correct the store's location. {_BY_ITSELF}"
+    ),
+    Why.UNKNOWN_TERMS: Reason(
+        _CHANGE, f"{_CONFIG} to correct the store's payment_terms. {_BY_ITSELF}"
+    ),
     Why.LATE_SHIPMENT: Reason(
         _PERSON,
         "Ask whether its period may still be posted into, then approve or ignore the hold.",
         "books it with its ship date as posting date",
     ),
     Why.NOTHING_TO_BOOK: Reason(
-        _CHANGE, "The order has no line with a quantity; book it by hand or ignore the hold."
+        _CHANGE, "The order has no line with a quantity; book it by hand, or ignore the hold."
     ),
     Why.NEGATIVE_TOTAL: Reason(
-        _CHANGE, "The total is below zero; write a credit memo by hand and ignore the hold."
+        _CHANGE, "The total is below zero; write a credit memo by hand, then ignore the hold."
     ),
     Why.TOTAL_DIFFERS: Reason(
-        _CHANGE, "Compare the totals shown; correct the order, the item's tax or the config."
+        _CHANGE,
+        "Compare the totals shown; correct the order in ShipStation, or the item's tax in "
+        "Business Central, or have the config corrected.",
+        f"{RETRIES}; it is refused while the order itself does not add up",
     ),
     Why.REFERENCE_IN_USE: Reason(
         _PERSON,
         "Look at the document shown: it carries this order's reference but is not ours.",
-        "gives the order its hashed reference and books it beside that document",
+        "gives the order a reference of its own and books it beside that document",
     ),
     Why.POSSIBLE_MANUAL_DUPLICATE: Reason(
         _PERSON,
@@ -152,15 +193,20 @@ REASONS: dict[Why, Reason] = {
         "books the order beside that document",
     ),
     Why.REFUSED_BY_BC: Reason(
-        _CHANGE, "Correct what Business Central names, then bcss replay --failed."
+        _CHANGE, "Correct what Business Central names, then approve.", RETRIES
     ),
     Why.BC_DRAFT_EDITED: Reason(
         _PERSON,
-        "Somebody changed our draft in Business Central; undo it there, or post it by hand.",
-        "takes the draft as it stands now as the content to post",
+        "Somebody changed our draft in Business Central. Approve it as it stands; or undo the "
+        "change or post it by hand there, then approve; or delete it there, then approve for a "
+        "new one.",
+        "books the order by the draft as it stands in Business Central now",
     ),
     Why.DRAFT_DIFFERS: Reason(
-        _CHANGE, "Business Central stored other values than were sent; compare the lines shown."
+        _CHANGE,
+        "Business Central stored other values than were sent; compare the lines shown, correct "
+        "the draft or delete it in Business Central, then approve.",
+        RETRIES,
     ),
     Why.DRAFT_GONE: Reason(
         _PERSON,
@@ -169,19 +215,26 @@ REASONS: dict[Why, Reason] = {
     ),
     Why.DRAFT_AFTER_FAILED_POST: Reason(
         _PERSON,
-        "The order changed after a posting was tried; post or delete the draft by hand.",
+        "The order changed after a posting was tried. Post the draft by hand in Business Central, "
+        "then approve; or delete it there, then approve for a new one.",
+        "takes up the draft that was posted by hand, or makes a new one for a deleted one; it is "
+        "refused while the draft stands",
     ),
     Why.POST_REFUSED: Reason(
-        _CHANGE, "Correct what Business Central names, then bcss replay --failed."
+        _CHANGE, "Correct what Business Central names, then approve.", RETRIES
     ),
     Why.PERIOD_CLOSED: Reason(
-        _CHANGE, "Open the posting period in Business Central, then bcss replay --failed."
+        _CHANGE, "Have the posting period opened in Business Central, then approve.", RETRIES
     ),
     Why.BOOKED_TWICE: Reason(
-        _PERSON, "Two posted documents carry this reference: credit one of them by hand today."
+        _PERSON,
+        "Two posted documents carry this reference: credit one of them by hand today, then ignore "
+        "the hold; the other one stays.",
     ),
     Why.SURPLUS_DRAFT: Reason(
-        _PERSON, "A second draft of this order was touched by somebody: delete it by hand."
+        _PERSON,
+        "A second draft of this order was touched by somebody: delete it by hand, then approve.",
+        "goes on with the one document that is left; it is refused while both stand",
     ),
     Why.POSTED_TOTAL_DIFFERS: Reason(
         _PERSON,
@@ -226,19 +279,27 @@ REASONS: dict[Why, Reason] = {
         "books the order again as it is now, beside the credited invoice",
     ),
     Why.REFUSED_BY_SHIPSTATION: Reason(
-        _CHANGE, "Correct what ShipStation names; the next push tries again."
+        _CHANGE, "Correct what ShipStation names; the next push of items tries again by itself."
     ),
-    Why.SKU_TWICE: Reason(_CHANGE, "Make the SKU unique in ShipStation (case and blanks count)."),
+    Why.SKU_TWICE: Reason(
+        _CHANGE,
+        "Make the SKU unique (case and blanks count); the next push of items goes on by itself.",
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision to hold: the reason, and the message that names the document and the figures."""
+    """A decision to hold: the reason, and the message that names the document and the figures.
+
+    `amount` and `content` stand for several orders, of which one unit's own tell only a part.
+    """
 
     why: Why
     message: str
     next_at: datetime | None = None
+    amount: Decimal | None = None
+    content: str = ""
 
     @property
     def release(self) -> Release:
