@@ -139,6 +139,17 @@ class Queue:
         ).fetchone()
         return Ending(row[0], row[1]) if row else None
 
+    def decided_subjects(self, machines: Iterable[str]) -> frozenset[str]:
+        """Return what somebody else than these has ever decided about."""
+        names = list(machines)
+        marks = ",".join("?" * len(names))
+        rows = self._conn.execute(
+            "SELECT DISTINCT subject FROM hold WHERE closed_at IS NOT NULL "  # noqa: S608
+            f"AND closed_by NOT IN ({marks})",
+            names,
+        )
+        return frozenset(row[0] for row in rows)
+
     def was_decided(self, subject: str, verdict: Verdict) -> bool:
         """Tell whether a person has already decided about exactly this."""
         row = self._conn.execute(
