@@ -515,6 +515,17 @@ def test_loopback_does_not_go_through_a_proxy(
     assert session.get("/orders").json() == {"direct": True}
 
 
+def test_another_host_is_reached_through_the_proxy_of_the_environment(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, _, _ = start(answer(200, {"through": "proxy"}))
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("no_proxy", "")
+    _, session, _ = start(answer(), base_url="http://shipstation.test")
+    assert session.get("/orders").json() == {"through": "proxy"}
+    assert server.seen[0].headers["host"] == "shipstation.test"
+
+
 def test_cookies_are_not_kept(start: Start) -> None:
     server, session, _ = start(answer(200, {}, {"Set-Cookie": "route=7; Path=/"}))
     session.get("/a")
