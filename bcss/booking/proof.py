@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from bcss.booking.desk import Desk
 from bcss.businesscentral.odata import CHUNK
 from bcss.businesscentral.records import Document, DocumentSet
+from bcss.errors import RecordMissing
 from bcss.units import State, Unit
 
 _EITHER = "Open"
@@ -27,8 +28,8 @@ def posted_among(
 ) -> dict[str, bool]:
     """Return which of the unclear documents are posted, by id; those unproven are left out.
 
-    An absent row proves posting only beside a draft that the same answer shows. The document
-    itself has just been read from `salesInvoices`, so it is not deleted.
+    An absent row proves posting only beside a draft that the same answer shows, and when the
+    document is read from `salesInvoices` after that: a deleted draft is absent from both.
     """
     if not unclear or desk.route != "workflow":
         return {}
@@ -38,8 +39,17 @@ def posted_among(
     proven = {one: False for one in ids if one in rows}
     beside = bool(proven) and len(ids) < CHUNK
     if beside or (control is not None and control in rows):
-        proven |= {one: True for one in ids if one not in rows}
+        proven |= {one: True for one in ids if one not in rows and stands(desk, one)}
     return proven
+
+
+def stands(desk: Desk, document_id: str) -> bool:
+    """Tell whether `salesInvoices` still has a document, posted or not."""
+    try:
+        desk.bc.get_document(DocumentSet.INVOICES, document_id)
+    except RecordMissing:
+        return False
+    return True
 
 
 def _control(desk: Desk, drafts: Sequence[Document]) -> str | None:

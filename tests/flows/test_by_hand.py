@@ -10,10 +10,12 @@ from bcss.config.schema import DocumentKind
 from bcss.errors import Exit
 from bcss.flows import review
 from bcss.holds import Why
+from bcss.sandbox.kit import Request
 from bcss.units import State
 from tests.flows.stage import Row, Stage, balance
 
 NUMBER = "SO-1001"
+KEY = "KEY-SO-1001"
 DAY = 86_400
 DRAFTS = (DocumentKind.DRAFT_INVOICE, DocumentKind.SALES_ORDER)
 ORDERS = (DocumentKind.SALES_ORDER, DocumentKind.SHIP_AND_INVOICE)
@@ -260,3 +262,34 @@ def test_an_untouched_standing_document_costs_no_call_of_its_own(tmp_path: Path)
 
     asked = [one.request.path for one in stage.rig.world.log.calls("bc")]
     assert [path for path in asked if path.split("/")[-1].startswith("salesOrders(")] == []
+
+
+def test_a_draft_deleted_while_its_post_is_in_doubt_is_not_taken_for_posted(
+    tmp_path: Path,
+) -> None:
+    """It is absent from the drafts, as a posted one is, and the list had just shown it."""
+    stage = Stage.of(tmp_path, NUMBER, "SO-1002")
+    stage.ship(NUMBER)
+    stage.ship("SO-1002")
+    stage.rig.world.faults.add(
+        {"vendor": "bc", "path": "Microsoft.NAV.post", "do": "reject", "status": 500, "nth": 1}
+    )
+    calls: list[str] = []
+
+    def after(_: str, request: Request) -> None:
+        calls.append(f"{request.method} {request.path.rpartition('/')[2]}")
+        drafts = {row["externalDocumentNumber"]: row["id"] for row in stage.invoices}
+        if calls[-2:] == ["POST Microsoft.NAV.post", "GET salesInvoices"] and KEY in drafts:
+            stage.rig.world.run("bc", {"action": "delete_by_person", "id": drafts[KEY]})
+
+    stage.rig.after = after
+    stage.run()
+    stage.rig.after = None
+    stage.pass_time(3600)
+    stage.run()
+
+    posting = calls.index("POST Microsoft.NAV.post")
+    assert calls[posting + 1 : posting + 3] == ["GET salesInvoices", "GET workflowSalesDocuments"]
+    assert [hold.why for hold in stage.holds()] == [Why.DRAFT_GONE]
+    assert stage.unit(NUMBER).state is not State.CONFIRMED
+    assert [row["externalDocumentNumber"] for row in stage.posted] == ["KEY-SO-1002"]
