@@ -339,9 +339,14 @@ class Hold:
     @property
     def label(self) -> str:
         """Return the name by which a person calls this hold."""
-        return f"H-{self.hold_id:04d}"
+        return label_of(self.hold_id)
 
     @property
     def next_step(self) -> str:
         """Return what a person does next."""
         return REASONS[Why(self.why)].next_step
+
+
+def label_of(hold_id: int) -> str:
+    """Return the name by which a person calls a hold."""
+    return f"H-{hold_id:04d}"

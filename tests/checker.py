@@ -191,8 +191,8 @@ def _excuses(database: Path) -> tuple[set[str], set[str]]:
     try:
         held = conn.execute(
             "SELECT order_number FROM hold WHERE closed_at IS NULL UNION "
-            "SELECT order_number FROM unit JOIN store_stop USING (store_id) "
-            "WHERE state = 'drafted'"
+            "SELECT unit.order_number FROM unit JOIN hold USING (store_id) "
+            "WHERE state = 'drafted' AND why = 'posted_total_differs' AND closed_at IS NULL"
         ).fetchall()
         waiting = conn.execute(
             "SELECT order_number FROM unit WHERE waiting <> '' AND state <> 'confirmed'"

@@ -17,6 +17,7 @@ from bcss.booking.judge import (
 )
 from bcss.booking.lookup import by_id, read_documents
 from bcss.booking.post import refusal
+from bcss.booking.proof import stands
 from bcss.businesscentral.records import Document, DocumentSet
 from bcss.holds import Verdict, Why
 from bcss.money import show
@@ -61,7 +62,8 @@ def _needs_proof(unit: Unit, found: Sequence[Document]) -> bool:
 def _still_drafts(desk: Desk, units: Sequence[Unit]) -> dict[int, bool]:
     """Ask the tracking service, which shows drafts only, about documents with an equal number.
 
-    An absent row proves posting only beside a draft that the same answer shows.
+    An absent row proves posting only beside a draft that the same answer shows, and when the
+    document is read from `salesInvoices` after that: a deleted draft is absent from both.
     """
     if desk.route != "workflow":
         return {}
@@ -76,7 +78,12 @@ def _still_drafts(desk: Desk, units: Sequence[Unit]) -> dict[int, bool]:
     rows = desk.bc.read_tracking([unit.document_id for unit in units], control=control)
     proven = {unit.unit_id: True for unit in units if unit.document_id in rows}
     if control is not None and control in rows:
-        proven |= {unit.unit_id: False for unit in units if unit.document_id not in rows}
+        absent = [unit for unit in units if unit.document_id not in rows]
+        proven |= {
+            unit.unit_id: False
+            for unit in absent
+            if unit.state is State.POSTED or stands(desk, unit.document_id)
+        }
     return proven
 
 
@@ -108,9 +115,7 @@ def _posted(desk: Desk, unit: Unit, document: Document) -> None:
         check_totals(posted.draft, document, Why.POSTED_TOTAL_DIFFERS) if posted.draft else None
     )
     if verdict is not None and not _accepted(unit, document):
-        desk.hold(posted, verdict)
-        if unit.post_attempted:  # a document found as posted says nothing of our next posting
-            desk.store.stop_store(unit.store_id, verdict.message, unit.unit_id)
+        desk.hold(posted, verdict)  # stops the store, where bcss itself has tried to post it
         return
     total = show(document.total_including_tax, document.currency_code)
     desk.note(

@@ -19,6 +19,21 @@ def explain(draft: Draft, document: Document) -> str:
     return "; ".join(found[:_LINES] + ([f"… and {rest} more lines"] if rest > 0 else []))
 
 
+def standing_text(document: Document) -> str:
+    """Render a document's lines and total as they stand in Business Central, bounded."""
+    currency = document.currency_code
+    lines = [
+        f"{line.object_number} {plain(line.quantity)} x {show(line.unit_price)} = "
+        f"{show(_amount(line, currency), currency)}"
+        for line in document.lines
+        if line.line_type != "Comment"
+    ]
+    rest = len(lines) - _LINES
+    shown = lines[:_LINES] + ([f"… and {rest} more lines"] if rest > 0 else [])
+    total = show(document.total_including_tax, currency)
+    return f"{'; '.join(shown) or 'no lines'}; {total} in all"
+
+
 def _differing(draft: Draft, document: Document) -> Iterator[str]:
     theirs = [line for line in document.lines if line.line_type != "Comment"]
     for n in range(max(len(theirs), len(draft.lines))):

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bcss.booking.body import carries_quantity, differences, is_ours, provenance, same_content
-from bcss.booking.explain import explain
+from bcss.booking.explain import explain, standing_text
 from bcss.businesscentral.records import Document, DocumentSet
 from bcss.holds import Verdict, Why
+from bcss.mapping.explain import apart
 from bcss.mapping.text import code
 from bcss.money import show
 from bcss.units import AFTER_POST, Draft, Unit
@@ -192,10 +193,24 @@ def is_posted(document: Document, unit: Unit) -> bool:
 def check_draft(draft: Draft, unit: Unit, document: Document) -> Verdict | None:
     """Compare a draft with what was sent and with the order's totals; None when both agree."""
     found = differences(draft, unit, document)
+    if found and unit.verified:
+        return edited(document, found, draft.gross)
     if found:
-        why = Why.BC_DRAFT_EDITED if unit.verified else Why.DRAFT_DIFFERS
-        return Verdict(why, f"{document.number}: " + "; ".join(found[:6]))
+        return Verdict(Why.DRAFT_DIFFERS, f"{document.number}: " + "; ".join(found[:6]))
     return check_totals(draft, document, Why.TOTAL_DIFFERS)
+
+
+def edited(document: Document, found: Sequence[str], said: Decimal, more: str = "") -> Verdict:
+    """Show a draft that a person changed as it stands, and what approving it would book.
+
+    `said` is what ShipStation says of the order now.
+    """
+    total, currency = document.total_including_tax, document.currency_code
+    return Verdict(
+        Why.BC_DRAFT_EDITED,
+        f"{document.number}: {'; '.join(found[:6])}. It stands at {standing_text(document)}. "
+        f"Approving books {show(total, currency)}: {apart(total, said, currency)}{more}.",
+    )
 
 
 def check_totals(draft: Draft, document: Document, why: Why) -> Verdict | None:

@@ -76,6 +76,7 @@ def post_ready(desk: Desk) -> None:
         if _to_post(desk) == before:
             break
     _attach_late(desk)
+    _tell_stopped(desk)
     if desk.report.limited:
         desk.report.notes.append(limit_text(desk))
 
@@ -98,6 +99,18 @@ def _to_post(desk: Desk) -> list[Unit]:
     desk.report.limited |= len(posting) > desk.limits.posts
     standing = [unit for unit in ready if not _is_to_post(unit)]
     return posting[: max(0, desk.limits.posts)] + standing
+
+
+def _tell_stopped(desk: Desk) -> None:
+    """Say which drafts wait behind a stopped store, and for which decision."""
+    drafts = desk.chosen(desk.store.units.in_states([State.DRAFTED]))
+    waiting = [unit.store_id for unit in drafts if not unit.waiting and _is_to_post(unit)]
+    for store_id, hold in desk.store.holds.stopping().items():
+        if count := waiting.count(store_id):
+            desk.report.notes.append(
+                f"{count} {'draft waits' if count == 1 else 'drafts wait'}: posting is stopped "
+                f"for store {store_id} until {hold.label} is decided."
+            )
 
 
 def _is_to_post(unit: Unit) -> bool:

@@ -70,6 +70,11 @@ def shape(money: str, evidence: Evidence) -> str:
     return sha256(f"{money}|{'|'.join(labels)}".encode()).hexdigest()[:24]
 
 
+def shared(content: str) -> str:
+    """Return how a decision to let a document stand beside orders of the same key is noted."""
+    return f"{AS_IS}{sha256(content.encode()).hexdigest()[:24]}"
+
+
 def _unborn(unit: Unit, family: Family, readiness: Readiness, now: datetime) -> Step:
     match readiness:
         case Draft():
@@ -178,9 +183,10 @@ def _booked(unit: Unit, family: Family, readiness: Readiness, moment: Moment) ->
     """Hold what changed after booking; nothing is automatic any more (design §4.5)."""
     if unit.state is State.CONFIRMED and not unit.kind.posts and not unit.document_number:
         return _standing(unit, family, readiness, moment.now)
-    verdict = _after_post(unit, family, moment)
-    if verdict is not None and isinstance(readiness, Verdict) and readiness.why is Why.KEY_SHARED:
-        return Step(unit, readiness)  # another order, which the document never stood for
+    if isinstance(readiness, Verdict) and readiness.why is Why.KEY_SHARED:
+        # another order, which the document never stood for
+        return Step(unit, None if unit.approved == shared(readiness.content) else readiness)
+    verdict = _after_post(unit, family)
     if unit.waiting == WAITING_FOR_POLL:
         unit = replace(unit, waiting="")
     if verdict is None and readiness == Wait(WAITING_FOR_POLL) and _has_news(unit, family):
@@ -207,33 +213,47 @@ def _approved(unit: Unit, family: Family, readiness: Readiness, moment: Moment) 
     return _booked(back, family, readiness, moment)
 
 
-def _after_post(unit: Unit, family: Family, moment: Moment) -> Verdict | None:
+def _after_post(unit: Unit, family: Family) -> Verdict | None:
     """Say what changed after booking, with the correction that approving carries out."""
     number = unit.document_number or unit.draft_number
     if unit.approved == f"{AS_IS}{shape(unit.money_hash, family.evidence)}":
         return None
     credit = (
         f"Approving posts a corrective credit memo over {number} "
-        f"({show(unit.bc_total or ZERO, unit.currency)}), dated {moment.today}"
+        f"({show(unit.bc_total or ZERO, unit.currency)}), dated the day of approval"
     )
     undone = unit.waiting == CREDITED
-    if all(order.status == "cancelled" for order in family.members):
-        text = f"Cancelled in ShipStation; {number} is booked. {credit}, and books nothing more."
-        return None if undone else Verdict(Why.CANCELLED_AFTER_POST, text)
-    if family.gone:
-        text = f"Deleted in ShipStation; {number} is booked. {credit}, and books nothing more."
-        return None if undone else Verdict(Why.DELETED_AFTER_POST, text)
+    ended = _ended(family)
+    if ended is not None:
+        why, word = ended
+        text = f"{word} in ShipStation; {number} is booked. {credit}, and books nothing more."
+        return None if undone else Verdict(why, text)
     if booked_hash(family) != unit.booked_hash:
         total = show(_total(family), unit.currency)
-        text = (
-            f"Edited in ShipStation after {number} was booked; its total is {total} now. "
-            f"{credit}, and books the order again as it is then."
-        )
-        return Verdict(Why.EDITED_AFTER_POST, text)
+        if undone:
+            return credited_by_hand(number, total)
+        text = f"Edited in ShipStation after {number} was booked; its total is {total} now."
+        again = f"{text} {credit}, and books the order again as it is then."
+        return Verdict(Why.EDITED_AFTER_POST, again)
     if family.evidence.outbound() and not family.evidence.counting():
         text = f"Every label is voided; {number} is booked. {credit}."
         return None if undone else Verdict(Why.VOIDED_AFTER_POST, text)
     return None
+
+
+def _ended(family: Family) -> tuple[Why, str] | None:
+    if all(order.status == "cancelled" for order in family.members):
+        return Why.CANCELLED_AFTER_POST, "Cancelled"
+    return (Why.DELETED_AFTER_POST, "Deleted") if family.gone else None
+
+
+def credited_by_hand(number: str, total: str) -> Verdict:
+    """Hold an edited order whose invoice a person has credited already."""
+    text = (
+        f"{number} was credited in Business Central by somebody, and the order was edited after it "
+        f"was booked; its total is {total} now. Approving books the order again as it is then."
+    )
+    return Verdict(Why.CREDITED_BY_HAND, text)
 
 
 def _standing(unit: Unit, family: Family, readiness: Readiness, now: datetime) -> Step:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from bcss.booking.body import differences
 from bcss.booking.calls import Outcome
 from bcss.booking.desk import Desk
-from bcss.booking.judge import Several, is_posted, may_delete, twice
+from bcss.booking.explain import standing_text
+from bcss.booking.judge import Several, edited, is_posted, may_delete, twice
 from bcss.booking.lookup import adopt, made_from
 from bcss.booking.proof import posted_among
 from bcss.businesscentral.records import Document, DocumentSet
 from bcss.errors import BcssError, RecordChanged, RecordMissing, RecordRefused
 from bcss.holds import Verdict, Why
+from bcss.money import ZERO
 from bcss.units import State, Unit, entity_of
 
 REPLACE = "replace"
@@ -110,10 +112,22 @@ def _objection(unit: Unit, document: Document) -> Verdict | None:
             f"{document.number} cannot be taken back: it was posted, or a posting was tried.",
         )
     written = unit.draft if unit.draft and (unit.verified or unit.draft.open) else None
-    edited = differences(written, unit, document) if written else []
-    if edited:
-        return Verdict(Why.BC_DRAFT_EDITED, f"{document.number}: " + "; ".join(edited[:6]))
-    return None
+    return edited_meanwhile(unit, document) if written else None
+
+
+def edited_meanwhile(unit: Unit, document: Document) -> Verdict | None:
+    """Say how a person has changed a draft that was to be taken back, since the order changed too."""
+    found = differences(unit.draft, unit, document) if unit.draft else []
+    if not found:
+        return None
+    if unit.waiting == CANCEL:
+        text = (
+            f"{document.number}: {'; '.join(found[:6])}. It stands at {standing_text(document)}. "
+            "Its order is cancelled or deleted in ShipStation, so that it is not to be posted."
+        )
+        return Verdict(Why.BC_DRAFT_EDITED, text)
+    said = unit.total if unit.total is not None else ZERO
+    return edited(document, found, said, "; the order's own later change is not taken over")
 
 
 def _remove(desk: Desk, removals: Sequence[_Removal]) -> None:

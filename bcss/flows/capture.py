@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
@@ -163,12 +164,20 @@ def _hold_unreadable(conn: Connection, bad: streams.Unreadable) -> None:
             subject=subject_of(bad),
             order_number=str(number or "")[:50],
             order_id=int(identity) if name == "orders" and identity.isdigit() else None,
+            content=_digest(bad.raw),
         ),
         Verdict(
             Why.UNREADABLE_RECORD, f"{kind} {identity} of ShipStation: {bad.field}: {bad.problem}"
         ),
         conn.now(),
     )
+
+
+def _digest(raw: object) -> str:
+    """Return what an ignored record is known by until its row changes; empty without a row."""
+    if raw is None:
+        return ""
+    return sha256(repr(raw).encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def _readable_again(conn: Connection, subject: str) -> None:

@@ -13,6 +13,7 @@ from bcss.holds import Release, Verdict, Why
 from bcss.mapping.buyers import customer_key
 from bcss.mapping.catalog import Catalog, candidates, nearest, priced, unknown
 from bcss.mapping.document import too_late
+from bcss.mapping.explain import orders_text
 from bcss.mapping.families import Family, close, root_of
 from bcss.mapping.hashes import GONE
 from bcss.mapping.readiness import (
@@ -27,10 +28,11 @@ from bcss.mapping.readiness import (
 )
 from bcss.mapping.reference import Identity, hashed_form, plain_form, unit_hash
 from bcss.mapping.text import code
+from bcss.money import ZERO
 from bcss.shipstation.records import Order
 from bcss.shipstation.streams import ORDERS
 from bcss.store.trail import Event
-from bcss.units import AFTER_POST, CREDITED, Draft, State, Unit
+from bcss.units import AFTER_POST, Draft, State, Unit
 
 _CHUNK = 200
 _IN_DOUBT = (State.CREATE_INTENT, State.POST_INTENT, State.POSTED)
@@ -49,6 +51,15 @@ _BY_BC = (
     Why.POST_REFUSED,
     Why.PERIOD_CLOSED,
 )
+# What is wrong with a booked order in ShipStation, and with its invoice in Business Central.
+_OF_ORDER = (
+    Why.EDITED_AFTER_POST,
+    Why.VOIDED_AFTER_POST,
+    Why.CANCELLED_AFTER_POST,
+    Why.DELETED_AFTER_POST,
+    Why.CREDITED_BY_HAND,
+)
+_DECIDED_FIRST = (Why.POSTED_TOTAL_DIFFERS, Why.BOOKED_TWICE)
 _TIMED = (WAITING_FOR_DATE, WAITING_FOR_EVIDENCE, WAITING_FOR_POLL, WAITING_FOR_SIBLING)
 
 
@@ -87,6 +98,14 @@ def plan(conn: Connection) -> int:
         with conn.booking("planning"):  # what booking has in hand must not change under it
             done += _plan_some(conn, some, changed)
     return done
+
+
+def plan_again(conn: Connection, order_ids: Sequence[int]) -> None:
+    """Plan some orders now, whether or not anything is known to have changed."""
+    for order_id in order_ids:
+        _complete(conn, order_id)
+    with conn.booking("planning"):
+        _plan_some(conn, order_ids, ())
 
 
 def _due(conn: Connection, changed: Iterable[int]) -> list[int]:
@@ -211,11 +230,23 @@ def _live(conn: Connection, members: dict[int, Order]) -> tuple[int | None, Verd
     shipped = any(order.status == "shipped" for order in members.values())
     for other in others:
         if other.status == "shipped" and shipped:
-            text = f"Orders {root.order_id} and {other.order_id} share orderKey {root.order_key}."
-            return None, Verdict(Why.KEY_SHARED, text)
+            sharing = [root, *(one for one in others if one.status == "shipped")]
+            return None, _key_shared(sharing, conn.currency(root.store_id or 0))
         if other.status == "shipped" or (not shipped and other.order_id > root.order_id):
             return other.order_id, None
     return None, None
+
+
+def _key_shared(orders: Sequence[Order], currency: str) -> Verdict:
+    """Hold all shipped orders of one key as one; each of them is planned to the same words."""
+    some = sorted(orders, key=lambda one: one.order_id)
+    return Verdict(
+        Why.KEY_SHARED,
+        f"{orders_text(some, currency)} have the same key in ShipStation and have all shipped. "
+        "bcss books none of them that is not booked yet.",
+        amount=sum((one.order_total for one in some), ZERO),
+        content=",".join(f"{one.order_id} {one.order_total}" for one in some),
+    )
 
 
 def _same_key(
@@ -469,7 +500,9 @@ def _record(conn: Connection, old: Unit, step: Step) -> None:
     unit = replace(step.unit, updated_at=old.updated_at)
     subject = f"unit:{unit.unit_id}"
     holds = conn.store.holds
-    if step.verdict is not None:
+    if step.verdict is not None and old.held in _DECIDED_FIRST and unit.state is State.CONFIRMED:
+        pass  # what was posted comes first; the order is planned again once that is decided
+    elif step.verdict is not None:
         holds.put(about(unit, conn.config.digest), step.verdict, conn.now())
         unit = replace(unit, held=str(step.verdict.why))
     elif old.held and _releases(conn, old, unit):
@@ -480,6 +513,11 @@ def _record(conn: Connection, old: Unit, step: Step) -> None:
     conn.store.units.save(replace(unit, updated_at=conn.now()))
     if (unit.state, unit.waiting) != (old.state, old.waiting):
         text = f"{unit.state}" + (f": {unit.waiting}" if unit.waiting else "")
+        if old.state is State.REV_NEEDED:
+            text += "; the approval was set aside, since the order has changed"
+            conn.report.notes.append(
+                f"The approval for {unit.order_number} was set aside, since the order has changed."
+            )
         if unit.state is State.READY and unit.draft is not None and unit.draft.cut:
             text += f"; {unit.draft.cut}"
         event = Event("decision", "orders", subject, text, status=str(unit.state))
@@ -492,10 +530,10 @@ def _releases(conn: Connection, old: Unit, new: Unit) -> bool:
     hold = conn.store.holds.open_for(f"unit:{old.unit_id}")
     if hold is None:
         return True
-    if why in (Why.VOIDED_AFTER_POST, Why.DELETED_AFTER_POST):
-        return True  # it was shipped again, or is there again; a new number is attached
-    if why is Why.CANCELLED_AFTER_POST and new.waiting == CREDITED:
-        return True
+    if why in _OF_ORDER and old.state is State.CONFIRMED:
+        return True  # the order is as it was booked again, or was credited and is to be no more
+    if why is Why.DRAFT_AFTER_FAILED_POST and new.state is State.DRAFTED and not new.waiting:
+        return True  # the order is as its draft again
     if hold.release is Release.PERSON:
         return False
     before_draft = old.state in (State.SEEN, State.READY, State.DROPPED)

@@ -8,12 +8,14 @@ from bcss.errors import FixConfig, RecordRefused
 from bcss.flows.capture import fetch_orders, keep_batch
 from bcss.flows.connection import Connection
 from bcss.flows.orders import pull_orders
+from bcss.flows.planning import IGNORED
 from bcss.flows.shipments import pull_shipments
 from bcss.holds import Hold, Why
+from bcss.mapping.text import clean
 from bcss.shipstation import streams
 from bcss.store.queue import Queue
 from bcss.store.trail import Event
-from bcss.units import AFTER_POST, Unit
+from bcss.units import AFTER_POST, State, Unit
 
 FLOW = "replay"
 # What was posted is not looked at again by itself, so only a person can end these.
@@ -44,7 +46,7 @@ class Chosen:
 
 def choose(conn: Connection, choice: Choice) -> Chosen:
     """Return what is to be tried again; raise FixConfig for an order that nobody knows."""
-    named = _named(conn, choice.orders)
+    named = [one for one in _named(conn, choice.orders) if not is_ignored(one)]
     recent = set(_of_run(conn.store.holds, choice.run)) if choice.run is not None else None
     holds = [
         hold
@@ -65,13 +67,15 @@ def choose(conn: Connection, choice: Choice) -> Chosen:
 def replay(conn: Connection, choice: Choice) -> None:
     """Read the chosen orders again, end their holds, and book those and no others."""
     chosen = choose(conn, choice)
+    ignored = [one for one in _named(conn, choice.orders) if is_ignored(one)]
+    conn.report.notes += [_ignored_text(conn, one) for one in ignored]
     conn.report.notes += [
         f"{hold.label} ({hold.why}) is not tried again: it needs a decision, bcss hold show "
         f"{hold.label}."
         for hold in chosen.left
     ]
     if not chosen.units and not chosen.holds:
-        conn.report.notes.append("There is nothing to try again.")
+        conn.report.notes += [] if ignored else ["There is nothing to try again."]
         return
     if not choice.captured:
         _read_again(conn, chosen)
@@ -113,6 +117,28 @@ def _named(conn: Connection, texts: Iterable[str]) -> list[Unit]:
     return found
 
 
+def is_ignored(unit: Unit) -> bool:
+    """Tell whether a person has left an order out for good."""
+    return unit.state is State.DROPPED and unit.waiting.startswith(IGNORED)
+
+
+def _ignored_text(conn: Connection, unit: Unit) -> str:
+    """Say who left an order out, when and why, and how to take that back."""
+    by = unit.waiting.removeprefix(IGNORED)
+    zone = conn.config.business_central.time_zone
+    on = f" on {unit.waiting_since.astimezone(zone).date()}" if unit.waiting_since else ""
+    text = f"{unit.order_number} was ignored by {by}{on} and is not tried again"
+    holds = conn.store.holds
+    hold = next((one for one in reversed(holds.of([f"unit:{unit.unit_id}"]))), None)
+    ending = holds.ending(hold.hold_id) if hold else None
+    if hold is None or ending is None:
+        return f"{text}."
+    return (
+        f'{text} ({hold.label}: "{clean(ending.note)}"). bcss hold reopen {hold.hold_id} --note '
+        '"why" takes that back.'
+    )
+
+
 def _subjects(units: Iterable[Unit]) -> set[str]:
     return {f"unit:{unit.unit_id}" for unit in units}
 
@@ -137,7 +163,7 @@ def _read_again(conn: Connection, chosen: Chosen) -> None:
         members = conn.store.units.members(unit.unit_id)
         _fetch(conn, members)
         if unit.held in _BY_EVIDENCE:
-            _read_evidence(conn, members)
+            read_evidence(conn, members)
     for hold in chosen.holds:
         _read_record(conn, hold)
 
@@ -151,7 +177,8 @@ def _fetch(conn: Connection, order_ids: Sequence[int]) -> None:
             conn.report.notes.append(problem.message)
 
 
-def _read_evidence(conn: Connection, order_ids: Sequence[int]) -> None:
+def read_evidence(conn: Connection, order_ids: Sequence[int]) -> None:
+    """Read the labels and fulfillments of some orders from ShipStation again."""
     for order_id in order_ids:
         labels = conn.shipstation.shipments_page(orderId=order_id)
         marks = conn.shipstation.fulfillments_page(orderId=order_id)

@@ -7,7 +7,6 @@ from bcss.booking.lookup import read_set
 from bcss.booking.reverse import reverse
 from bcss.businesscentral.records import DocumentSet
 from bcss.flows.connection import Connection
-from bcss.holds import Why
 from bcss.mapping.reference import Identity, hashed_form, unit_hash
 from bcss.mapping.text import code
 from bcss.units import CREDITED, REVERSING, State, Unit
@@ -51,26 +50,7 @@ def find_later(conn: Connection, desk: Desk) -> list[Unit]:
 
 def _credited(conn: Connection, desk: Desk, unit: Unit) -> Unit:
     """Open the next generation, and end what was held of the one that it follows."""
-    fresh = open_next(conn, desk, desk.release(unit))
-    resume_undisputed(conn, unit)
-    return fresh
-
-
-def resume_undisputed(conn: Connection, unit: Unit) -> int:
-    """Let a unit's store post again, unless other posted totals of it are disputed; count those.
-
-    The unit's own hold may still be open; the caller holds the write transaction.
-    """
-    disputed = [
-        hold
-        for hold in conn.store.holds.open()
-        if hold.why == Why.POSTED_TOTAL_DIFFERS
-        and hold.store_id == unit.store_id
-        and hold.subject != f"unit:{unit.unit_id}"
-    ]
-    if not disputed:
-        conn.store.resume_store(unit.store_id)
-    return len(disputed)
+    return open_next(conn, desk, desk.release(unit))
 
 
 def _next_reference(conn: Connection, unit: Unit) -> str:

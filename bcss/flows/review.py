@@ -1,41 +1,66 @@
 """Carry out what a person decided about something that is held (design §4.3, §4.5).
 
-A decision binds to what was shown: a hold that has changed since is refused. What approving
-means for each reason stands in `bcss.holds`.
+A decision binds to what was shown: a hold that has changed since is refused, and what may have
+changed unseen is read again first. What approving means for each reason stands in `bcss.holds`.
 """
 
 from dataclasses import dataclass, replace
 
 from bcss.booking.judge import check_draft
-from bcss.booking.replan import AS_IS, REVERSE, shape
+from bcss.booking.lookup import adopt
+from bcss.booking.replan import AS_IS, REVERSE, shape, shared
 from bcss.booking.reverse import LOOK_AGAIN
+from bcss.booking.withdraw import CANCEL, edited_meanwhile
 from bcss.errors import FixConfig
+from bcss.flows import anew
+from bcss.flows.anew import FLOW, Sight
 from bcss.flows.connection import Connection
+from bcss.flows.decisions import (
+    close,
+    evidence_of,
+    family_of,
+    find,
+    has_changed,
+    need_reason,
+    not_booked,
+    unchanged,
+    unit_of,
+)
+from bcss.flows.orders import desk_of
 from bcss.flows.planning import IGNORED, VANISHED
-from bcss.flows.reversal import resume_undisputed
-from bcss.holds import REASONS, Hold, Why
-from bcss.mapping.families import Evidence, Family, close, root_of
+from bcss.holds import REASONS, Hold, Verdict, Why
 from bcss.mapping.hashes import booked_hash
 from bcss.mapping.text import clean
+from bcss.money import show
 from bcss.store.trail import Event
-from bcss.units import AFTER_POST, REVERSING, State, Unit, entity_of
+from bcss.units import AFTER_POST, REVERSING, State, Unit
 
-_FLOW = "review"
+__all__ = ["Decision", "approve", "assign", "find", "ignore"]
+
 _MANUAL = "duplicate"
 _NAME = 60
-_TO_REVERSE = (
+TO_REVERSE = (
     Why.EDITED_AFTER_POST,
     Why.VOIDED_AFTER_POST,
     Why.CANCELLED_AFTER_POST,
     Why.DELETED_AFTER_POST,
 )
-_CORRECTIONS = (*_TO_REVERSE, Why.CREDIT_REFUSED, Why.CREDIT_UNCLEAR, Why.CREDITED_BY_HAND)
+_CORRECTIONS = (*TO_REVERSE, Why.CREDIT_REFUSED, Why.CREDIT_UNCLEAR, Why.CREDITED_BY_HAND)
 _TO_NOTE = {
     Why.POSSIBLE_MANUAL_DUPLICATE: (_MANUAL, "the order beside that document"),
     Why.VANISHED: (VANISHED, "what is left of the order"),
 }
-# Approving these means nothing that bcss could do: the correction is a person's, in BC.
-_BY_HAND = (Why.BOOKED_TWICE,)
+# What is wrong is in Business Central, where a person may have put it right meanwhile.
+_TO_RETRY = (Why.REFUSED_BY_BC, Why.DRAFT_DIFFERS, Why.POST_REFUSED, Why.PERIOD_CLOSED)
+# Where the draft was deleted by hand, approving makes a new one.
+_MADE_ANEW = (
+    Why.DRAFT_GONE,
+    Why.DRAFT_AFTER_FAILED_POST,
+    Why.BC_DRAFT_EDITED,
+    Why.TOTAL_DIFFERS,
+    *_TO_RETRY,
+)
+_POSTED = (Why.POSTED_TOTAL_DIFFERS, Why.BOOKED_TWICE)
 _IN_DOUBT = (State.REV_INTENT, State.REV_POST_INTENT)
 
 
@@ -50,29 +75,58 @@ class Decision:
 
 def ignore(conn: Connection, decision: Decision) -> str:
     """End a hold for good and book nothing more of it; return what that means, in words."""
-    with conn.booking("hold ignore"), conn.store.write():
-        hold = _unchanged(conn, decision)
-        unit = _unit_of(conn, hold)
-        meaning = _ignored_record(hold) if unit is None else _ignored_unit(conn, unit, decision)
-        _close(conn, decision, "ignored", meaning)
+    need_reason(decision.note)
+    with conn.booking("hold ignore"):
+        unit = unit_of(conn, unchanged(conn, decision.hold))
+        sight = anew.look(conn, unit) if unit else Sight()
+        if unit and sight.posted and sight.document:
+            total = show(sight.document.total_including_tax, sight.document.currency_code)
+            raise FixConfig(
+                f"{unit.draft_number} was posted in Business Central meanwhile as "
+                f"{sight.document.number} ({total}).",
+                hint=f"Approve {decision.hold.label}, so that bcss knows it as the order's invoice.",
+            )
+        with conn.store.write():
+            return _ignored(conn, decision, sight)
+
+
+def _ignored(conn: Connection, decision: Decision, sight: Sight) -> str:
+    hold = unchanged(conn, decision.hold)
+    unit = unit_of(conn, hold)
+    if unit is None:
+        meaning = _ignored_record(hold)
+    else:
+        meaning = _ignored_unit(conn, unit, decision, sight)
+        conn.store.orders.mark_dirty(conn.store.units.members(unit.unit_id))
+    close(conn, hold, "ignored", meaning, decision.by, decision.note)
     return meaning
 
 
 def approve(conn: Connection, decision: Decision) -> str:
-    """Let a held order go on in the way its reason names; return what that means, in words."""
-    etag = _draft_as_shown(conn, decision.hold)
-    with conn.booking("hold approve"), conn.store.write():
-        hold = _unchanged(conn, decision)
-        unit = _unit_of(conn, hold)
+    """Let a held order go on in the way its reason names; return what that means, in words.
+
+    Raise FixConfig where approving would change nothing, and where what is held is not any more
+    what was shown.
+    """
+    need_reason(decision.note)
+    with conn.booking("hold approve"):
+        hold = unchanged(conn, decision.hold)
+        unit = unit_of(conn, hold)
         if unit is None:
             raise _meaningless(hold)
-        if hold.why in _CORRECTIONS:
-            approved, meaning = _corrected(conn, unit, hold)
-        else:
-            approved, meaning = _approved(conn, unit, hold, etag)
-        conn.store.units.save(replace(approved, held="", updated_at=conn.now()))
-        conn.store.orders.mark_dirty(conn.store.units.members(unit.unit_id))
-        _close(conn, decision, "approved", meaning)
+        credited = _judged_anew(conn, unit, hold)
+        sight = anew.look(conn, unit)
+        verdict = _edited_again(unit, hold, sight)
+        if verdict is not None:
+            with conn.store.write():
+                anew.hold_instead(conn, unit, verdict)
+        with conn.store.write():
+            hold = unchanged(conn, decision.hold)
+            unit = conn.store.units.get(unit.unit_id)
+            approved, meaning = _carried_out(conn, unit, hold, sight, credited)
+            conn.store.units.save(replace(approved, held="", updated_at=conn.now()))
+            conn.store.orders.mark_dirty(conn.store.units.members(unit.unit_id))
+            close(conn, hold, "approved", meaning, decision.by, decision.note)
     return meaning
 
 
@@ -80,51 +134,64 @@ def assign(conn: Connection, decision: Decision, to: str) -> str:
     """Note who looks after a hold, which stays; return what that means, in words."""
     name = clean(to)[:_NAME]
     with conn.store.write():
-        hold = _unchanged(conn, decision)
+        hold = unchanged(conn, decision.hold)
         conn.store.holds.assign(hold.hold_id, name)
         meaning = f"{name} looks after it." if name else "Nobody looks after it."
         note = f" Note: {decision.note}" if decision.note else ""
         text = f"assigned {hold.label} ({hold.why}) by {decision.by}: {meaning}{note}"
-        event = Event("decision", _FLOW, hold.subject, text, target="queue", status="assigned")
+        event = Event("decision", FLOW, hold.subject, text, target="queue", status="assigned")
         conn.store.trail.add(conn.now(), event)
     return meaning
 
 
-def find(conn: Connection, text: str) -> Hold:
-    """Find an open hold by its name, such as H-0017 or 17; raise FixConfig when there is none."""
-    number = text.strip().upper().removeprefix("H-")
-    hold = conn.store.holds.by_number(int(number)) if number.isdecimal() else None
-    if hold is None:
-        raise FixConfig(f"There is no hold {text!r}.", hint="bcss hold list shows them.")
-    if hold.closed_at is not None:
-        raise FixConfig(f"{hold.label} has ended already.", hint="bcss hold list shows the rest.")
-    return hold
+def _judged_anew(conn: Connection, unit: Unit, hold: Hold) -> bool:
+    """Read again what a decision rests on; return whether the invoice is credited already.
+
+    Whatever is different now has ended the hold, or has given it another number.
+    """
+    if hold.why == Why.SURPLUS_DRAFT:
+        anew.beside(conn, unit)
+    if hold.why not in TO_REVERSE or unit.state is not State.CONFIRMED:
+        return False
+    anew.read_again(conn, unit)
+    unchanged(conn, hold)
+    unit = conn.store.units.get(unit.unit_id)
+    if not anew.is_credited(conn, unit):
+        return False
+    if hold.why == Why.EDITED_AFTER_POST:
+        raise has_changed(conn, hold, anew.hold_credited(conn, unit))
+    return True
 
 
-def _unchanged(conn: Connection, decision: Decision) -> Hold:
-    shown = decision.hold
-    now = conn.store.holds.by_number(shown.hold_id)
-    if now is None or now.closed_at is not None:
-        raise FixConfig(f"{shown.label} has ended in the meantime.")
-    if (now.message, now.content) != (shown.message, shown.content):
-        raise FixConfig(
-            f"{shown.label} has changed since it was shown: {now.message}",
-            hint="Look at it again and repeat the command.",
-        )
-    return now
+def _carried_out(
+    conn: Connection, unit: Unit, hold: Hold, sight: Sight, credited: bool
+) -> tuple[Unit, str]:
+    if credited:
+        changed = replace(unit, state=State.REV_POSTED, memo_number="by hand")
+        return changed, f"{unit.document_number} was credited by hand already; nothing is posted."
+    if sight.document is not None and (sight.posted or hold.why == Why.DRAFT_GONE):
+        return _taken_up(conn, unit, sight)
+    if sight.gone and hold.why in _MADE_ANEW:
+        conn.store.units.close_open(unit.unit_id, "gone", conn.now())
+        again = "books nothing" if unit.waiting == CANCEL else "makes a new draft"
+        return _unborn(unit), f"The next run {again}."
+    if hold.why in _CORRECTIONS:
+        return _corrected(conn, unit, hold)
+    return _approved(conn, unit, hold, sight)
 
 
-def _unit_of(conn: Connection, hold: Hold) -> Unit | None:
-    kind, _, number = hold.subject.partition(":")
-    return conn.store.units.get(int(number)) if kind == "unit" else None
-
-
-def _close(conn: Connection, decision: Decision, verb: str, meaning: str) -> None:
-    hold, now = decision.hold, conn.now()
-    text = f"{verb} {hold.label} ({hold.why}): {meaning} Note: {decision.note}"
-    event = Event("decision", _FLOW, hold.subject, text, target="queue", status=verb)
-    conn.store.trail.add(now, event)
-    conn.store.holds.close(hold.subject, now, by=decision.by, note=decision.note)
+def _taken_up(conn: Connection, unit: Unit, sight: Sight) -> tuple[Unit, str]:
+    """Take a document that a person posted, or one that is there again, as the unit's own."""
+    document = sight.document
+    assert document is not None  # noqa: S101 - the caller has just seen it
+    taken = adopt(desk_of(conn, FLOW), unit, document, posted=sight.posted)
+    total = show(document.total_including_tax, document.currency_code)
+    if not sight.posted:
+        return taken, f"Draft {document.number} is there again; the next run goes on with it."
+    return taken, (
+        f"{document.number} ({total}), posted by hand, is taken as the order's invoice; the next "
+        "run compares it with the order."
+    )
 
 
 def _ignored_record(hold: Hold) -> str:
@@ -136,7 +203,7 @@ def _ignored_record(hold: Hold) -> str:
     return "The record is left out; it is held again when ShipStation changes it."
 
 
-def _ignored_unit(conn: Connection, unit: Unit, decision: Decision) -> str:
+def _ignored_unit(conn: Connection, unit: Unit, decision: Decision, sight: Sight) -> str:
     number = unit.document_number or unit.draft_number
     if unit.state in REVERSING:
         return _reversal_left(conn, unit)
@@ -144,8 +211,7 @@ def _ignored_unit(conn: Connection, unit: Unit, decision: Decision) -> str:
     if not gone and (
         unit.state in AFTER_POST or (unit.state is State.POST_INTENT and _twice(unit))
     ):
-        _stays(conn, unit)
-        return f"{number} stays booked as it is."
+        return _stays(conn, unit, decision.hold)
     if unit.state is State.POST_INTENT:
         raise FixConfig(
             f"Whether {number} was posted is not known yet.",
@@ -161,16 +227,44 @@ def _ignored_unit(conn: Connection, unit: Unit, decision: Decision) -> str:
             updated_at=conn.now(),
         )
     )
-    if unit.state in (State.DRAFTED, State.CREATE_INTENT) and not gone:
-        return f"It will not be booked; delete its draft {number} in Business Central by hand."
-    return "It will not be booked."
+    left = f"{not_booked(conn, unit, decision.hold)} will not be booked by bcss"
+    if unit.state in (State.DRAFTED, State.CREATE_INTENT) and not gone and not sight.gone:
+        return f"{left}; delete the draft {number} in Business Central by hand."
+    return f"{left}."
 
 
-def _stays(conn: Connection, unit: Unit) -> None:
+def _stays(conn: Connection, unit: Unit, hold: Hold) -> str:
     """Let a booked document stand for the order as it is now, until that changes again."""
-    approved = AS_IS + shape(unit.money_hash, _evidence(conn, unit))
+    number = unit.document_number or unit.draft_number
+    approved = AS_IS + shape(unit.money_hash, evidence_of(conn, unit))
+    if hold.why in _POSTED:
+        approved = f"posted:{number}"  # says nothing of the order, which may have changed since
+    elif hold.why == Why.KEY_SHARED:
+        approved = shared(hold.content)
     kept = replace(unit, held="", state=State.CONFIRMED, approved=approved, updated_at=conn.now())
     conn.store.units.save(kept)
+    if hold.why == Why.POSTED_TOTAL_DIFFERS:
+        return f"{number} stays booked as it is; {_goes_on(conn, unit, hold)}."
+    if hold.why == Why.KEY_SHARED:
+        return f"{number} stays booked as it is. {_others(conn, unit, hold)}"
+    return f"{number} stays booked as it is."
+
+
+def _others(conn: Connection, unit: Unit, hold: Hold) -> str:
+    booked = unit.draft.order_number if unit.draft else unit.order_number
+    return f"{not_booked(conn, unit, hold, beside=booked)} will not be booked by bcss."
+
+
+def _goes_on(conn: Connection, unit: Unit, hold: Hold) -> str:
+    """Say whether a store posts again once this hold over a posted total has ended."""
+    others = [
+        one
+        for one in conn.store.holds.open()
+        if one.why == hold.why and one.store_id == unit.store_id and one.hold_id != hold.hold_id
+    ]
+    if not others:
+        return f"store {unit.store_id} posts again"
+    return f"store {unit.store_id} stays stopped until {others[0].label} is decided"
 
 
 def _reversal_left(conn: Connection, unit: Unit) -> str:
@@ -179,7 +273,9 @@ def _reversal_left(conn: Connection, unit: Unit) -> str:
             f"Whether {unit.document_number} was credited is not known yet.",
             hint="Approve the hold, which has it looked up again, then decide.",
         )
-    _stays(conn, unit)
+    approved = AS_IS + shape(unit.money_hash, evidence_of(conn, unit))
+    kept = replace(unit, held="", state=State.CONFIRMED, approved=approved, updated_at=conn.now())
+    conn.store.units.save(kept)
     if unit.memo_id:
         return (
             f"{unit.document_number} stays booked; delete draft credit memo {unit.memo_draft} in "
@@ -194,42 +290,58 @@ def _twice(unit: Unit) -> bool:
 
 def _meaningless(hold: Hold) -> FixConfig:
     return FixConfig(
-        f"{hold.label} ({hold.why}) cannot be approved: there is nothing bcss could do by itself.",
+        f"{hold.label} ({hold.why}) cannot be approved: {hold.message}",
         hint=REASONS[Why(hold.why)].next_step,
     )
 
 
-def _approved(conn: Connection, unit: Unit, hold: Hold, etag: str) -> tuple[Unit, str]:
+def _approved(conn: Connection, unit: Unit, hold: Hold, sight: Sight) -> tuple[Unit, str]:
     """Return the unit as approving leaves it, and what that means."""
     match Why(hold.why):
         case Why.REFERENCE_IN_USE:
             return _hashed(unit, hold)
-        case Why.POSSIBLE_MANUAL_DUPLICATE | Why.VANISHED as why:
-            word, beside = _TO_NOTE[why]
-            return _noted(unit, word), f"The next run books {beside}."
         case Why.POSTED_TOTAL_DIFFERS:
-            return _accepted(conn, unit)
-        case Why.DRAFT_GONE if unit.state is State.POSTED:
+            number = unit.document_number
+            changed = replace(unit, approved=f"posted:{number}")
+            return changed, f"{number} is accepted; {_goes_on(conn, unit, hold)}."
+        case Why.DRAFT_GONE:
             raise FixConfig(
                 f"{hold.label} cannot be approved: {unit.draft_number} was posted already.",
                 hint="bcss check tells whether its invoice may be read; then bcss replay --failed.",
             )
-        case Why.DRAFT_GONE:
-            conn.store.units.close_open(unit.unit_id, "gone", conn.now())
-            return _unborn(unit), "The next run makes a new draft."
-        case Why.BC_DRAFT_EDITED:
-            return _taken_as_is(conn, unit, etag)
-        case why if why in _BY_HAND or unit.state in AFTER_POST:
+        case Why.BC_DRAFT_EDITED if sight.document is not None:
+            return _taken_as_is(conn, unit, sight.document.etag)
+        case _:
+            return _allowed(conn, unit, hold)
+
+
+def _allowed(conn: Connection, unit: Unit, hold: Hold) -> tuple[Unit, str]:
+    """Note what a decision allows once and for all, and say what comes next."""
+    match Why(hold.why):
+        case Why.POSSIBLE_MANUAL_DUPLICATE | Why.VANISHED as why:
+            word, beside = _TO_NOTE[why]
+            return _noted(unit, word), f"The next run books {beside}."
+        case Why.SURPLUS_DRAFT:
+            return unit, f"{unit.document_number or unit.draft_number} stands alone; it goes on."
+        case Why.LATE_SHIPMENT:
+            conn.store.set_meta(f"late:{unit.unit_id}", "approved")
+            return unit, "The next run books it with its ship date as posting date."
+        case why if unit.state not in AFTER_POST and _retries(unit, why):
+            return unit, "The next run tries again; it works only if the cause has gone by then."
+        case _:
             raise _meaningless(hold)
-        case why:
-            return unit, _plain(conn, unit, why)
+
+
+def _retries(unit: Unit, why: Why) -> bool:
+    return why in _TO_RETRY or (why is Why.TOTAL_DIFFERS and bool(unit.document_id))
 
 
 def _corrected(conn: Connection, unit: Unit, hold: Hold) -> tuple[Unit, str]:
     """Let the correction of a posted document begin, or go on."""
-    if hold.why in _TO_REVERSE and unit.state is State.CONFIRMED:
+    if hold.why in TO_REVERSE and unit.state is State.CONFIRMED:
         return _reversed(conn, unit)
-    if hold.why == Why.CREDITED_BY_HAND and unit.state is State.REV_NEEDED:
+    by_hand = hold.why == Why.CREDITED_BY_HAND
+    if by_hand and unit.state in (State.REV_NEEDED, State.CONFIRMED):
         changed = replace(unit, state=State.REV_POSTED, memo_number="by hand")
         return changed, "The next run plans the order again, as its next generation."
     if unit.state in REVERSING:
@@ -237,10 +349,26 @@ def _corrected(conn: Connection, unit: Unit, hold: Hold) -> tuple[Unit, str]:
     raise _meaningless(hold)
 
 
+def _edited_again(unit: Unit, hold: Hold, sight: Sight) -> Verdict | None:
+    """Return how a draft that a person edited differs now, if not as it was shown."""
+    if hold.why != Why.BC_DRAFT_EDITED or sight.document is None or sight.posted:
+        return None
+    if unit.waiting:
+        verdict = edited_meanwhile(unit, sight.document)
+    else:
+        verdict = check_draft(unit.draft, unit, sight.document) if unit.draft else None
+    return None if verdict is None or verdict.message == hold.message else verdict
+
+
 def _taken_as_is(conn: Connection, unit: Unit, etag: str) -> tuple[Unit, str]:
     """Take a draft that a person edited as what the order, as it is now, is booked by."""
+    if unit.waiting == CANCEL:
+        raise FixConfig(
+            f"{unit.draft_number} cannot be approved: its order is cancelled or deleted.",
+            hint=f"Delete {unit.draft_number} in Business Central by hand, then approve.",
+        )
     changed = replace(
-        unit, approved=f"draft:{etag}", booked_hash=booked_hash(_family(conn, unit)), waiting=""
+        unit, approved=f"draft:{etag}", booked_hash=booked_hash(family_of(conn, unit)), waiting=""
     )
     done = "posts" if unit.kind.posts else "keeps"
     return changed, f"The next run {done} {unit.draft_number} as it stands now."
@@ -251,7 +379,7 @@ def _reversed(conn: Connection, unit: Unit) -> tuple[Unit, str]:
     changed = replace(
         unit,
         state=State.REV_NEEDED,
-        approved=REVERSE + shape(unit.money_hash, _evidence(conn, unit)),
+        approved=REVERSE + shape(unit.money_hash, evidence_of(conn, unit)),
         memo_date=_today(conn),
         memo_id="",
         memo_draft="",
@@ -277,30 +405,6 @@ def _today(conn: Connection) -> str:
     return conn.now().astimezone(conn.config.business_central.time_zone).date().isoformat()
 
 
-def _family(conn: Connection, unit: Unit) -> Family:
-    orders = (conn.store.orders.order(one) for one in _members(conn, unit))
-    members = {order.order_id: order for order in orders if order is not None}
-    return Family(root_of(members), tuple(members.values()), _evidence(conn, unit))
-
-
-def _evidence(conn: Connection, unit: Unit) -> Evidence:
-    return conn.store.orders.evidence_of(_members(conn, unit))
-
-
-def _members(conn: Connection, unit: Unit) -> tuple[int, ...]:
-    """Return the orders of a unit as planning sees them, without older imports of the same."""
-    orders = conn.store.orders
-    return close(unit.root_order_id, orders.related, orders.children).members
-
-
-def _plain(conn: Connection, unit: Unit, why: Why) -> str:
-    """Note what a decision allows once and for all, and say what comes next."""
-    if why is not Why.LATE_SHIPMENT:
-        return "The next run plans the order again with what is known then."
-    conn.store.set_meta(f"late:{unit.unit_id}", "approved")
-    return "The next run books it with its ship date as posting date."
-
-
 def _hashed(unit: Unit, hold: Hold) -> tuple[Unit, str]:
     """Give the unit the reference that nobody else can have, and stop asking for the plain one."""
     if unit.state not in (State.SEEN, State.READY) or not unit.other_reference:
@@ -319,16 +423,6 @@ def _noted(unit: Unit, what: str) -> Unit:
     return replace(unit, approved=f"{unit.approved} {what}".strip())
 
 
-def _accepted(conn: Connection, unit: Unit) -> tuple[Unit, str]:
-    """Accept a posted document, and let its store post again when no other one is disputed."""
-    number = unit.document_number
-    changed = replace(unit, approved=f"posted:{number}")
-    disputed = resume_undisputed(conn, unit)
-    if disputed:
-        return changed, f"{number} is accepted; {disputed} more of its store wait."
-    return changed, f"{number} is accepted; store {unit.store_id} posts again."
-
-
 def _unborn(unit: Unit) -> Unit:
     return replace(
         unit,
@@ -342,19 +436,3 @@ def _unborn(unit: Unit) -> Unit:
         waiting_since=None,
         sent_at=None,
     )
-
-
-def _draft_as_shown(conn: Connection, hold: Hold) -> str:
-    """Read the draft that a person edited; raise FixConfig when it is not what was shown."""
-    unit = _unit_of(conn, hold)
-    if hold.why != Why.BC_DRAFT_EDITED or unit is None or unit.draft is None:
-        return ""
-    document = conn.bc.get_document(entity_of(unit.kind), unit.document_id)
-    verdict = check_draft(unit.draft, unit, document)
-    if verdict is None or verdict.message != hold.message:
-        now = verdict.message if verdict else "it is as bcss wrote it"
-        raise FixConfig(
-            f"{hold.label} has changed since it was shown: {now}.",
-            hint="Run bcss replay --failed and look at it again.",
-        )
-    return document.etag

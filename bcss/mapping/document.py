@@ -51,11 +51,10 @@ def too_late(draft: Draft, store: StoreRule, today: date) -> Verdict | None:
     """Hold what is booked long after it shipped, since its period may be reported already."""
     if store.late_after is None or today - draft.posting_date <= store.late_after:
         return None
-    days = (today - draft.posting_date).days
     return Verdict(
         Why.LATE_SHIPMENT,
-        f"Shipped on {draft.posting_date}, {days} days ago, and not booked yet; the store's limit "
-        f"is {store.late_after.days} days.",
+        f"Shipped on {draft.posting_date} and not booked within {store.late_after.days} days, the "
+        "store's limit.",
     )
 
 

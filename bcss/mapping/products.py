@@ -151,7 +151,7 @@ def compare(wanted_skus: Sequence[Wanted], products: Iterable[Product]) -> Compa
         elif len(alike) == 1 and alike[0].sku == one.sku:
             matched.append((one, alike[0]))
         elif alike:
-            doubtful[one.sku] = _alike(one.sku, alike)
+            doubtful[one.sku] = _alike(one.sku, sorted(alike, key=lambda one: one.product_id))
         elif one.expected:
             missing.append(one)
     return Comparison(matched, missing, doubtful)

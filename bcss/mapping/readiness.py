@@ -8,6 +8,7 @@ from bcss.config.schema import Ignored, StoreRule
 from bcss.holds import Verdict, Why
 from bcss.mapping.catalog import Catalog
 from bcss.mapping.document import build, ship_dates
+from bcss.mapping.explain import orders_text, parts_text
 from bcss.mapping.families import Family
 from bcss.mapping.reference import usable_key
 from bcss.mapping.rules import Rules
@@ -111,9 +112,9 @@ def _before_shipping(family: Family, rules: Rules, moment: Moment) -> Readiness 
     if started is not None:
         return started
     if len(cancelled) + len(shipped) < len(family.members):
-        return _half_shipped(family, rules.store, moment)
+        return _half_shipped(family, shipped, rules.store, moment)
     if cancelled:
-        return _partly_cancelled(cancelled, shipped, rules.store)
+        return Verdict(Why.PARTLY_CANCELLED, parts_text(cancelled, shipped, rules.store.currency))
     if not _is_polled(family, moment):
         return Wait(WAITING_FOR_POLL)
     return _evidence(family, rules, moment)
@@ -138,25 +139,20 @@ def _started(family: Family, rules: Rules) -> Readiness | None:
     )
 
 
-def _half_shipped(family: Family, store: StoreRule, moment: Moment) -> Readiness:
-    if not any(order.status == "shipped" for order in family.members):
+def _half_shipped(
+    family: Family, shipped: list[Order], store: StoreRule, moment: Moment
+) -> Readiness:
+    if not shipped:
         return Wait(NOT_SHIPPED)
     since = moment.waiting_since
+    still = [one for one in family.members if one.status not in ("shipped", "cancelled")]
     if store.hold_after and since and moment.now - since >= store.hold_after:
         return Verdict(
-            Why.WAITING_TOO_LONG, f"Half shipped since {since.date()}; siblings are still open."
+            Why.WAITING_TOO_LONG,
+            f"Half shipped since {since.date()}: {orders_text(shipped, store.currency)} shipped; "
+            f"{orders_text(still, store.currency)} still open.",
         )
     return Wait(WAITING_FOR_SIBLING)
-
-
-def _partly_cancelled(cancelled: list[Order], shipped: list[Order], store: StoreRule) -> Verdict:
-    lost = sum(order.order_total for order in cancelled)
-    kept = sum(order.order_total for order in shipped)
-    return Verdict(
-        Why.PARTLY_CANCELLED,
-        f"{len(cancelled)} of {len(cancelled) + len(shipped)} parts are cancelled: shipped "
-        f"{kept} {store.currency}, cancelled {lost} {store.currency}.",
-    )
 
 
 def _evidence(family: Family, rules: Rules, moment: Moment) -> Readiness | None:

@@ -190,19 +190,9 @@ class Store:
         ]
 
     def store_stops(self) -> dict[int, str]:
-        """Return the ShipStation stores for which posting is stopped, and why."""
-        return dict(self._conn.execute("SELECT store_id, why FROM store_stop").fetchall())
-
-    def stop_store(self, store_id: int, why: str, unit_id: int) -> None:
-        """Stop posting for a store until a person acknowledges."""
-        self._conn.execute(
-            "INSERT OR IGNORE INTO store_stop (store_id, why, since, unit_id) VALUES (?,?,?,?)",
-            (store_id, why, iso(self.clock.now()), unit_id),
-        )
-
-    def resume_store(self, store_id: int) -> None:
-        """Let a store post again."""
-        self._conn.execute("DELETE FROM store_stop WHERE store_id = ?", (store_id,))
+        """Return the ShipStation stores for which posting is stopped, and until when."""
+        stopping = self.holds.stopping().items()
+        return {one: f"until {hold.label} is decided: {hold.message}" for one, hold in stopping}
 
 
 def copy_database(source: Path, target: Path) -> None:

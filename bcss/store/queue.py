@@ -1,12 +1,12 @@
 """Keep the review queue: what waits, why, since when, and who decided what."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from bcss.clock import iso, parse_utc
-from bcss.holds import Hold, Release, Verdict
+from bcss.holds import Hold, Release, Verdict, label_of
 from bcss.store.sqlite import Connection
 from bcss.store.trail import Event, Trail
 
@@ -29,6 +29,11 @@ class About:
     currency: str = ""
     content: str = ""
 
+    @property
+    def is_order(self) -> bool:
+        """Tell whether it is an order, about whose very content a person decides."""
+        return self.subject.startswith("unit:")
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -46,44 +51,105 @@ class Queue:
         self._trail = trail
 
     def put(self, about: About, verdict: Verdict, now: datetime) -> bool:
-        """Hold something; return whether this is new, by subject and reason.
+        """Hold something; return whether this is new to whoever decides.
 
-        An open hold of the same reason keeps its number and age and takes the newer message.
+        What a person may have read of an order under a number never changes: another amount or
+        message is a hold of its own, which takes over age and person. What approving did not
+        help comes back under its number; what was ignored stays away until it changes.
         """
-        known = self.open_for(about.subject)
-        if known and known.why == verdict.why:
-            if known.message != verdict.message or known.content != about.content:
-                self._conn.execute(
-                    "UPDATE hold SET message = ?, content = ?, next_at = ? WHERE hold_id = ?",
-                    (verdict.message, about.content, _time(verdict.next_at), known.hold_id),
-                )
+        told = _told(about, verdict)
+        known = self.open_for(told.subject)
+        if (
+            known is not None
+            and known.why == verdict.why
+            and (not told.is_order or _same(known, told, verdict))
+        ):
+            self._refresh(known, told, verdict)
             return False
-        if known:
-            self.close(about.subject, now, by="bcss", note=f"now {verdict.why}")
-        self._insert(about, verdict, now)
-        self._trail.add(
-            now,
-            Event(
-                "decision",
-                "holds",
-                about.subject,
-                verdict.message,
-                target="queue",
-                status=f"held:{verdict.why}",
-            ),
-        )
+        if known is not None:
+            self._replace(known, told, verdict, now)
+            return True
+        last = self._latest(told.subject)
+        if last is None or last.why != verdict.why:
+            self._insert(told, verdict, now, now)
+            return True
+        return self._again(last, told, verdict, now)
+
+    def _refresh(self, known: Hold, about: About, verdict: Verdict) -> None:
+        if known.message != verdict.message or known.content != about.content:
+            self._conn.execute(
+                "UPDATE hold SET message = ?, content = ?, next_at = ? WHERE hold_id = ?",
+                (verdict.message, about.content, _time(verdict.next_at), known.hold_id),
+            )
+
+    def _replace(self, known: Hold, about: About, verdict: Verdict, now: datetime) -> None:
+        changed = known.why == verdict.why
+        word = "changed" if changed else f"now {verdict.why}"
+        self.close(known.subject, now, by="bcss", note=f"{word}: {label_of(self._next())}")
+        since = known.since if changed else now
+        self._insert(about, verdict, now, since, known.assigned)
+
+    def _again(self, last: Hold, about: About, verdict: Verdict, now: datetime) -> bool:
+        """Hold what a person has decided about, as far as that decision does not cover it."""
+        same = _same(last, about, verdict)
+        match self.decision(last):
+            case "ignored" if same and not about.is_order:
+                return False
+            case "approved" if same:
+                self._come_back(last, now)
+            case "approved":
+                self._insert(about, verdict, now, last.since, last.assigned)
+            case _:
+                self._insert(about, verdict, now, now)
         return True
 
-    def _insert(self, about: About, verdict: Verdict, now: datetime) -> None:
+    def _come_back(self, hold: Hold, now: datetime) -> None:
+        self.reopen(hold)
+        text = f"{hold.label} is back, approving did not help: {hold.message}"
+        event = Event(
+            "decision", "holds", hold.subject, text, target="queue", status=f"held:{hold.why}"
+        )
+        self._trail.add(now, event)
+
+    def reopen(self, hold: Hold) -> None:
+        """Open an ended hold again under its number, as news of this run."""
+        self._conn.execute(
+            "UPDATE hold SET closed_at = NULL, closed_by = '', note = '', run_id = ? "
+            "WHERE hold_id = ?",
+            (self._trail.run_id, hold.hold_id),
+        )
+
+    def decision(self, hold: Hold) -> str:
+        """Return what a person last decided about a hold: approved, ignored, reopened or nothing."""
+        rows = self._trail.of([hold.subject])
+        said = (
+            one.status
+            for one in reversed(rows)
+            if one.flow == "review" and one.summary.startswith(f"{one.status} {hold.label} ")
+        )
+        return next((one for one in said if one != "assigned"), "")
+
+    def _latest(self, subject: str) -> Hold | None:
+        found = self._where("subject = ? ORDER BY hold_id DESC LIMIT 1", subject)
+        return found[0] if found else None
+
+    def _next(self) -> int:
+        """Return the number that the next hold will get; none is ever deleted."""
+        row = self._conn.execute("SELECT coalesce(max(hold_id), 0) + 1 FROM hold").fetchone()
+        return int(row[0])
+
+    def _insert(
+        self, about: About, verdict: Verdict, now: datetime, since: datetime, assigned: str = ""
+    ) -> None:
         self._conn.execute(
             "INSERT INTO hold (subject, why, release, since, next_at, message, order_number, "
-            "order_key, order_id, store_id, amount, currency, content, run_id) "
-            "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            "order_key, order_id, store_id, amount, currency, content, run_id, assigned) "
+            "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             (
                 about.subject,
                 str(verdict.why),
                 str(verdict.release),
-                iso(now),
+                iso(since),
                 _time(verdict.next_at),
                 verdict.message,
                 about.order_number,
@@ -94,17 +160,28 @@ class Queue:
                 about.currency,
                 about.content,
                 self._trail.run_id,
+                assigned,
             ),
         )
+        status = f"held:{verdict.why}"
+        event = Event(
+            "decision", "holds", about.subject, verdict.message, target="queue", status=status
+        )
+        self._trail.add(now, event)
 
-    def close(self, subject: str, now: datetime, *, by: str, note: str = "") -> bool:
-        """End the open hold of a subject; return whether there was one."""
+    def close(
+        self, subject: str, now: datetime, *, by: str, note: str = "", told: bool = False
+    ) -> bool:
+        """End the open hold of a subject; return whether there was one.
+
+        `told`: the trail says so already.
+        """
         cursor = self._conn.execute(
             "UPDATE hold SET closed_at = ?, closed_by = ?, note = ? "
             "WHERE subject = ? AND closed_at IS NULL",
             (iso(now), by, note, subject),
         )
-        if cursor.rowcount:
+        if cursor.rowcount and not told:
             text = f"hold ended by {by}" + (f": {note}" if note else "")
             self._trail.add(
                 now, Event("decision", "holds", subject, text, target="queue", status="released")
@@ -154,7 +231,7 @@ class Queue:
         """Tell whether a person has already decided about exactly this."""
         row = self._conn.execute(
             "SELECT 1 FROM hold WHERE subject = ? AND why = ? AND message = ? "
-            "AND closed_at IS NOT NULL AND closed_by <> 'bcss' LIMIT 1",
+            "AND closed_at IS NOT NULL AND closed_by NOT IN ('bcss', 'replay') LIMIT 1",
             (subject, str(verdict.why), verdict.message),
         )
         return row.fetchone() is not None
@@ -162,6 +239,19 @@ class Queue:
     def open(self) -> list[Hold]:
         """Return everything that is held, oldest first."""
         return self._where("closed_at IS NULL ORDER BY since, hold_id")
+
+    def stopping(self) -> dict[int, Hold]:
+        """Return the stores for which posting is stopped, each with the hold that stops it.
+
+        That is the oldest open one over a total that bcss itself has posted: a stop without a
+        hold to decide about cannot be.
+        """
+        held = self._where(
+            "why = 'posted_total_differs' AND closed_at IS NULL AND subject IN "
+            "(SELECT 'unit:' || unit_id FROM unit WHERE post_attempted = 1) "
+            "ORDER BY hold_id DESC"
+        )
+        return {hold.store_id: hold for hold in held if hold.store_id is not None}
 
     def new_in_run(self, run_id: int) -> list[Hold]:
         """Return what a run held newly and still holds."""
@@ -190,6 +280,19 @@ class Queue:
             )
             for row in rows
         ]
+
+
+def _told(about: About, verdict: Verdict) -> About:
+    """Let a verdict over several orders say itself what it is about."""
+    amount = about.amount if verdict.amount is None else verdict.amount
+    return replace(about, amount=amount, content=verdict.content or about.content)
+
+
+def _same(hold: Hold, about: About, verdict: Verdict) -> bool:
+    """Tell whether a hold says what would be said now; the configuration is no part of it."""
+    was, now = hold.content.partition(":")[0], about.content.partition(":")[0]
+    figures = (hold.amount, hold.currency) == (about.amount, about.currency)
+    return hold.message == verdict.message and figures and was == now
 
 
 def _time(instant: datetime | None) -> str | None:

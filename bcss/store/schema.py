@@ -128,9 +128,6 @@ CREATE TABLE watermark (
 CREATE TABLE stepped_over (
   stream TEXT NOT NULL, identity TEXT NOT NULL, PRIMARY KEY (stream, identity)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE store_stop (
-  store_id INTEGER PRIMARY KEY, why TEXT NOT NULL, since TEXT NOT NULL, unit_id INTEGER
-) STRICT;
 
 CREATE TABLE item (
   number TEXT PRIMARY KEY, id TEXT NOT NULL, gtin TEXT NOT NULL, base_unit TEXT NOT NULL,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bcss import app
-from bcss.errors import Exit
+from bcss.errors import Exit, FixConfig
 from bcss.flows import review
 from bcss.holds import Why
 from bcss.sandbox.businesscentral import posting
@@ -56,7 +56,7 @@ def test_approving_credits_the_invoice_and_plans_the_next_generation(
 
     held = stage.run()
     assert [hold.why for hold in held.new_holds] == [why]
-    assert "PS-INV103001 (25.50 USD), dated 2026-03-10" in held.new_holds[0].message
+    assert "PS-INV103001 (25.50 USD), dated the day of approval" in held.new_holds[0].message
     assert held.exit_code is Exit.HELD
     assert (stage.memos, len(stage.invoices)) == ([], 1)
 
@@ -237,11 +237,12 @@ def test_an_invoice_credited_by_hand_is_booked_again_only_when_approved(tmp_path
     edit(stage)
     stage.run()
     credit_by_hand(stage)
-    stage.decide(review.approve)
+    with pytest.raises(FixConfig, match=r"now H-0002, 29\.50 USD: PS-INV103001 was credited"):
+        stage.decide(review.approve)
 
-    summary = stage.run()
+    stage.run()
 
-    assert [hold.why for hold in summary.new_holds] == [Why.CREDITED_BY_HAND]
+    assert [hold.why for hold in stage.holds()] == [Why.CREDITED_BY_HAND]
     assert balance(stage) == 0
     stage.decide(review.approve)
     stage.run()
@@ -331,7 +332,7 @@ def test_a_hold_is_assigned_and_keeps_its_person(tmp_path: Path) -> None:
     stage.run()
 
     (hold,) = stage.holds()
-    assert (hold.assigned, hold.label) == ("Robin", "H-0001")
+    assert (hold.assigned, hold.label) == ("Robin", "H-0002")
 
 
 def credit_by_hand(stage: Stage, *, post: bool = True) -> None:

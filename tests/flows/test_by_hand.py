@@ -246,7 +246,7 @@ def test_a_deleted_document_stays_away_when_ignored(tmp_path: Path, kind: Docume
     stage.bc("delete_by_person", id=standing(stage)[0]["id"])
     sweep(stage)
 
-    assert stage.decide(review.ignore) == "It will not be booked."
+    assert stage.decide(review.ignore) == ("SO-1001 (25.50 USD) will not be booked by bcss.")
     for _ in range(2):
         sweep(stage)
 

@@ -166,7 +166,7 @@ def test_approving_credits_what_was_deleted_and_books_nothing_more(
     (hold,) = stage.holds()
     assert hold.message == (
         "Deleted in ShipStation; PS-INV103001 is booked. Approving posts a corrective credit memo "
-        "over PS-INV103001 (25.50 USD), dated 2026-03-11, and books nothing more."
+        "over PS-INV103001 (25.50 USD), dated the day of approval, and books nothing more."
     )
 
     stage.decide(review.approve)
