@@ -8,7 +8,7 @@ from bcss.app import Surroundings, rebuild, run
 from bcss.cli.answer import Answer
 from bcss.cli.options import Common, RunLimits
 from bcss.cli.render import Block, Table
-from bcss.cli.report import hold_object, report_run
+from bcss.cli.report import Said, hold_object, report_run
 from bcss.cli.scratch import scratch_connection
 from bcss.cli.sync import options_of
 from bcss.config.schema import Config
@@ -55,13 +55,13 @@ def replayed(config: Config, choice: Choice, common: Common, limits: RunLimits) 
     parts = [("replay", lambda conn: replay_flow(conn, choice))]
     around = Surroundings(budget_class="operator")
     summary = run(config, "replay", parts, options_of(limits), around)
-    return report_run(summary, "replay", config.name, common, summary.report.notes)
+    return report_run(summary, "replay", config.name, common, Said(list(summary.report.notes)))
 
 
 def rebuilt(config: Config, since: datetime, common: Common) -> Answer:
     """Build the state database again."""
     summary = rebuild(config, since, Surroundings(budget_class="operator"))
-    return report_run(summary, "rebuild", config.name, common, summary.report.notes)
+    return report_run(summary, "rebuild", config.name, common, Said(list(summary.report.notes)))
 
 
 def _rehearsed(config: Config, choice: Choice) -> Answer:

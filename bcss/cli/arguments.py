@@ -17,6 +17,8 @@ def behind(given: Sequence[str]) -> list[str]:
     if not rest:
         return list(given)
     if rest[0] in GROUPS and len(rest) > 1:
+        if _leading(rest[1:]) == len(rest) - 1:
+            return rest[:1]  # nothing but options: the group says which commands it has
         inner = behind(rest[1:])
         return [rest[0], *_insert(inner, options)]
     return _insert(rest, options)

@@ -3,6 +3,9 @@
 import json
 from datetime import timedelta
 
+from bcss.cli.history import corrections
+from bcss.cli.render import when
+from bcss.cli.report import Said
 from bcss.clock import iso, parse_utc
 from bcss.flows.connection import Connection
 
@@ -11,11 +14,17 @@ _REMINDED = "reminded"
 _LIMIT = "posting limit"
 
 
-def news(conn: Connection, command: str) -> list[str]:
-    """Return what is worth a mail from cron, and remember that it was said."""
+def watch(conn: Connection, said: Said) -> None:
+    """Note where the trail stands before a run does anything."""
+    said.after, _ = conn.store.trail.head()
+
+
+def news(conn: Connection, command: str, said: Said) -> None:
+    """Find what is worth a mail from cron, and remember that it was said."""
     first = _first_run(conn)
     notes = [note for note in _new_notes(conn, command) if not (first and _LIMIT in note)]
-    return [*notes, *first, *_reminder(conn)]
+    said.loud += [*notes, *first, *_reminder(conn)]
+    said.corrections += corrections(conn.store, said.after)
 
 
 def _new_notes(conn: Connection, command: str) -> list[str]:
@@ -50,5 +59,6 @@ def _reminder(conn: Connection) -> list[str]:
         return []
     with store.write():
         store.set_meta(_REMINDED, iso(now))
-    since = iso(min(hold.since for hold in old))
+    zone = conn.config.business_central.time_zone
+    since = when(min(hold.since for hold in old), zone)
     return [f"{len(old)} still held, the oldest since {since}: bcss hold list"]

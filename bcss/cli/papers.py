@@ -4,12 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bcss.booking.body import comments
 from bcss.cli.labels import label_line, label_objects
-from bcss.cli.render import Block, Table, printable
-from bcss.cli.words import KINDS, waiting_words
+from bcss.cli.render import Block, Table, printable, when
+from bcss.cli.words import KINDS, plainly, waiting_words
+from bcss.config.schema import AccountTarget, Config, StoreRule
+from bcss.holds import Why
 from bcss.mapping.amounts import line_amount, lines_total
+from bcss.mapping.text import code as code_of
 from bcss.money import ZERO, show
 from bcss.store.db import Store
 from bcss.units import Draft, DraftLine, State, Unit
@@ -41,19 +45,40 @@ _SHIP_TO = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The codes of what a document names by its id."""
+    """The codes of what a document names by its id, and what its accounts are for."""
 
     locations: Mapping[str, str]
     terms: Mapping[str, str]
+    accounts: Mapping[str, str]
+
+    def article(self, kind: str, number: str, variant: str) -> str:
+        """Name what a line is about."""
+        what = self.accounts.get(number, "")
+        if kind != "Account":
+            return f"{number} {variant}".strip()
+        return f"{what}, account {number}" if what else f"account {number}"
 
 
-def names_of(store: Store) -> Names:
+def names_of(store: Store, config: Config | None = None) -> Names:
     """Return the codes of the locations and payment terms that the cache knows."""
     catalog = store.cache.catalog((), (), ())
     return Names(
         {one: code for code, one in catalog.locations.items()},
         {one: code for code, one in catalog.payment_terms.items()},
+        _accounts(config) if config else {},
     )
+
+
+def _accounts(config: Config) -> dict[str, str]:
+    """Return what each account is for, as the stores' rules say; several uses are all named."""
+    uses: dict[str, list[str]] = {}
+    for rule in config.orders.stores.values():
+        if isinstance(rule, StoreRule):
+            for use in ("shipping", "discount", "adjustments", "tax"):
+                target = getattr(rule, use)
+                if isinstance(target, AccountTarget):
+                    uses.setdefault(code_of(target.number), []).append(use)
+    return {number: " or ".join(dict.fromkeys(words)) for number, words in uses.items()}
 
 
 def document_object(
@@ -107,6 +132,7 @@ def _line(line: DraftLine, currency: str, names: Names) -> dict[str, Any]:
     return {
         "type": line.type,
         "number": line.number,
+        "what": names.accounts.get(line.number, "") if line.type == "Account" else "",
         "variant": line.variant,
         "quantity": line.quantity,
         "unit": line.unit,
@@ -122,6 +148,8 @@ def _action(unit: Unit) -> str:
     """Say what the next run does about a unit."""
     posts = unit.kind.posts and not (unit.draft and unit.draft.open)
     match unit.state, unit.waiting:
+        case _ if unit.held == Why.DRAFT_GONE:
+            action = "held, its draft is gone"
         case (State.CONFIRMED, _):
             action = "booked already"
         case _ if unit.held:
@@ -156,7 +184,12 @@ def blocks_of(data: Mapping[str, Any]) -> list[Block]:
     blocks: list[Block] = [block for one in data["documents"] for block in document_blocks(one)]
     if data["holds"]:
         rows = [
-            [one["id"], one["order_number"] or one["subject"], one["reason"], one["message"]]
+            [
+                one["id"],
+                one["order_number"] or one["subject"],
+                one["reason"],
+                plainly(one["message"]),
+            ]
             for one in data["holds"]
         ]
         blocks.append(Table(("hold", "order", "reason", "message"), rows))
@@ -168,11 +201,22 @@ def blocks_of(data: Mapping[str, Any]) -> list[Block]:
     return blocks + ([f"… and {rest} more wait"] if rest > 0 else [])
 
 
-def document_blocks(one: Mapping[str, Any]) -> list[Block]:
+def document_blocks(one: Mapping[str, Any], zone: ZoneInfo | None = None) -> list[Block]:
     """Lay out one document with everything that is sent, and the three totals."""
     kind = next(words for kind, words in KINDS.items() if str(kind) == one["kind"])
     kind = "sales order" if one["open"] else kind
-    columns = ("", "number", "quantity", "unit", "price", "discount", "amount", "tax", "location")
+    columns = (
+        "",
+        "number",
+        "for",
+        "quantity",
+        "unit",
+        "price",
+        "discount",
+        "amount",
+        "tax",
+        "location",
+    )
     printed = [line["description"] for line in one["lines"] if line["type"] == "Comment"]
     return [
         printable(
@@ -183,7 +227,7 @@ def document_blocks(one: Mapping[str, Any]) -> list[Block]:
         *(f"  {label_line(label)}" for label in one["labels"]),
         _used(Table(columns, [_row(one, line) for line in _booked(one)])),
         *(f"  prints on the customer's document: {printable(text)}" for text in printed),
-        f"  totals: {_totals(one)}",
+        f"  totals: {_totals(one, zone)}",
         "",
     ]
 
@@ -218,6 +262,7 @@ def _row(one: Mapping[str, Any], line: Mapping[str, Any]) -> list[str]:
     return [
         line["type"],
         f"{line['number']} {line['variant']}".strip(),
+        line["what"],
         f"{line['quantity'].normalize():f}",
         line["unit"],
         show(line["unit_price"]),
@@ -235,13 +280,31 @@ def _used(table: Table) -> Table:
     return Table([table.headers[n] for n in kept], rows)
 
 
-def _totals(one: Mapping[str, Any]) -> str:
+def _totals(one: Mapping[str, Any], zone: ZoneInfo | None) -> str:
     currency = one["currency"]
-    left_out = one["shipstation_total"] - one["expected_total"]
-    told = f" ({show(left_out, currency)} of it is not booked)" if left_out else ""
     before = " before tax" if one["tax"] == "computed" and one["prices"] == "net" else ""
-    there = _LATER if one["bc_total"] is None else show(one["bc_total"], currency)
     return (
-        f"ShipStation {show(one['shipstation_total'], currency)}{told}, "
-        f"ours {show(one['our_total'], currency)}{before}, Business Central {there}"
+        f"ShipStation {show(one['shipstation_total'], currency)}{_left_out(one)}, "
+        f"ours {show(one['our_total'], currency)}{before}, Business Central {_there(one, zone)}"
     )
+
+
+def _left_out(one: Mapping[str, Any]) -> str:
+    """Say what of ShipStation's total the document does not hold, or what it has beyond it."""
+    left_out = one["shipstation_total"] - one["expected_total"]
+    if not left_out:
+        return ""
+    amount = show(abs(left_out), one["currency"])
+    if left_out > 0 and one["state"] in (*_UNBORN, State.DRAFTED):
+        return f" ({amount} of it is not booked)"
+    return f" now ({amount} {'more' if left_out > 0 else 'less'} than this document)"
+
+
+def _there(one: Mapping[str, Any], zone: ZoneInfo | None) -> str:
+    if one["bc_total"] is None:
+        return _LATER
+    total = show(one["bc_total"], one["currency"])
+    seen = one.get("bc_total_seen")
+    if one["action"].endswith("is gone"):
+        return f"no longer has it (it was {total})"
+    return f"{total} (last seen {when(seen, zone)})" if seen else total

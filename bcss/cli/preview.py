@@ -14,8 +14,8 @@ from bcss.cli.papers import Names, blocks_of, document_object, names_of, waiting
 from bcss.cli.render import Block, printable, say
 from bcss.cli.report import hold_object
 from bcss.cli.scratch import scratch_connection
-from bcss.cli.standing import waiting_units
-from bcss.cli.state import require
+from bcss.cli.standing import waiting_units, why_stranger
+from bcss.cli.state import Found, require
 from bcss.cli.sync import BOOKING, FLOWS, flow
 from bcss.cli.words import priced
 from bcss.config.schema import Config
@@ -101,10 +101,11 @@ def _notes_only(conn: Connection) -> Answer:
 
 
 def _shown(conn: Connection, limits: RunLimits, order: str | None) -> Answer:
-    units = _units(conn, order)
-    holds = _holds(conn, units if order else None)
+    found = require(conn.store, order, conn.config) if order else None
+    units = _planned(conn) if found is None else list(found.units)
+    holds = _holds(conn, found)
     waiting = [unit for unit in waiting_units(conn.store) if not order or unit in units]
-    names = names_of(conn.store)
+    names = names_of(conn.store, conn.config)
     asked = order is not None
     documents = [_document(conn, unit, names, asked) for unit in units if unit.draft]
     forecast = _forecast(conn, [unit for unit in units if not unit.held], limits)
@@ -116,22 +117,26 @@ def _shown(conn: Connection, limits: RunLimits, order: str | None) -> Answer:
         **_errors(conn),
     }
     notes = [printable(note) for note in conn.report.notes]
+    if found is not None and not units:
+        notes.append(printable(why_stranger(conn.config, conn.store, found)))
     blocks = [*notes, *blocks_of(data), f"forecast: {_forecast_text(forecast)}"]
     return Answer(data, blocks, worst([error.exit_code for error in conn.report.errors]))
 
 
-def _units(conn: Connection, order: str | None) -> list[Unit]:
-    if order is not None:
-        return list(require(conn.store, order, conn.config).units)
+def _planned(conn: Connection) -> list[Unit]:
     return [
         unit for unit in conn.store.units.unfinished() if unit.state in _COMING and not unit.held
     ]
 
 
-def _holds(conn: Connection, units: Sequence[Unit] | None) -> list[Hold]:
-    subjects = None if units is None else {f"unit:{unit.unit_id}" for unit in units}
+def _holds(conn: Connection, found: Found | None) -> list[Hold]:
+    """Return everything that is held, or what holds the order that was asked for."""
     held = [priced(hold, conn.config) for hold in conn.store.holds.open()]
-    return [hold for hold in held if subjects is None or hold.subject in subjects]
+    if found is None:
+        return held
+    subjects = {f"unit:{unit.unit_id}" for unit in found.units}
+    subjects |= {hold.subject for hold in found.holds}
+    return [hold for hold in held if hold.subject in subjects]
 
 
 def _document(conn: Connection, unit: Unit, names: Names, read: bool) -> dict[str, Any]:

@@ -1,121 +1,150 @@
 """What the `hold` commands show and do for one connection."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from bcss.cli.answer import Answer
-from bcss.cli.render import Block, Table, age, printable, when
+from bcss.cli.holdlist import list_blocks
+from bcss.cli.render import Block, printable
 from bcss.cli.report import hold_object
-from bcss.cli.state import NOTHING_YET, opened, reading
-from bcss.cli.words import priced, standing
+from bcss.cli.state import NOTHING_YET, find, hold_named, opened, reading
+from bcss.cli.words import priced
 from bcss.clock import SystemClock
 from bcss.config.schema import Config
 from bcss.errors import BcssError, Exit, FixConfig
-from bcss.holds import REASONS, Hold, Why
+from bcss.holds import Hold
 from bcss.money import show
 from bcss.store.db import Store
 
+Verb = Literal["approve", "ignore", "assign"]
+# Ask the person who decides: shown what is held, and how to name it; the answer is their reason.
+Ask = Callable[[list[Block], str], str]
 
-def listed(config: Config) -> Answer:
-    """Show everything that is held."""
+
+def queue_of(config: Config, who: str = "") -> list[Hold]:
+    """Return everything that is held, the oldest first, or what one person looks after."""
     with reading(config) as store:
         holds = [priced(hold, config) for hold in store.holds.open()] if store else []
-    now = SystemClock().now()
-    rows = [
-        [
-            hold.label,
-            hold.order_number or hold.subject,
-            hold.why,
-            age(hold.since, now),
-            show(hold.amount, hold.currency) if hold.amount is not None else "",
-            hold.message,
-        ]
-        for hold in holds
-    ]
-    table = Table(("hold", "order", "reason", "since", "amount", "message"), rows)
-    empty = "nothing is held" if store else NOTHING_YET
-    return Answer({"holds": [hold_object(hold) for hold in holds]}, [table if rows else empty])
+    return [hold for hold in holds if not who or hold.assigned.casefold() == who.casefold()]
+
+
+def listed(config: Config, who: str = "") -> Answer:
+    """Show everything that is held, or what one person looks after."""
+    holds = queue_of(config, who)
+    known = config.state.path.exists()
+    nobody = f"nothing that is held is {printable(who)}'s" if who else "nothing is held"
+    data = {"holds": [hold_object(hold) for hold in holds]}
+    if not holds:
+        return Answer(data, [nobody if known else NOTHING_YET])
+    return Answer(data, list_blocks(holds, SystemClock().now()))
 
 
 def shown(config: Config, text: str) -> Answer:
-    """Show one hold, ended ones included."""
+    """Show one hold, ended ones included; an order number leads to its hold."""
+    from bcss.cli import card  # noqa: PLC0415 - brings the mapping
+    from bcss.cli.history import came_of, ending_object  # noqa: PLC0415
+
+    zone = config.business_central.time_zone
     with opened(config) as store:
-        hold = priced(_by_label(store, text), config)
-        about = _about(store, hold, config)
-        paper = paper_of(store, hold)
-    data = {"hold": hold_object(hold), "closed_at": hold.closed_at, "about": about}
-    blocks = [*card(hold), *([printable(about)] if about else []), *_paper_blocks(paper)]
-    return Answer({**data, "document": paper}, blocks)
+        hold = priced(_meant(store, text, config), config)
+        unit = card.unit_of(store, hold, config)
+        about = card.about(store, unit, config)
+        blocks = card.head(store, hold, config, store.clock.now())
+        paper = card.paper(store, unit, config)
+        proposed = None if hold.closed_at else card.correction(store, hold, unit, config)
+        ending = ending_object(store, hold, zone)
+        came = came_of(store, hold, zone) if ending else ""
+    data = {
+        "hold": hold_object(hold),
+        "closed_at": hold.closed_at,
+        "ending": ending,
+        "about": about,
+        "document": paper,
+        "correction": proposed,
+    }
+    if ending:
+        return Answer(data, [*blocks, f"what came of it: {printable(came)}"])
+    told = [printable(about)] if about else []
+    return Answer(data, [*blocks, *_figures(proposed, paper, config), *told])
 
 
-def paper_of(store: Store, hold: Hold) -> dict[str, Any] | None:
-    """Return the document that a hold is about, as far as there is one."""
-    from bcss.cli.papers import document_object, names_of  # noqa: PLC0415 - brings the mapping
+def _figures(
+    proposed: Mapping[str, Any] | None, paper: Mapping[str, Any] | None, config: Config
+) -> list[Block]:
+    from bcss.cli import card  # noqa: PLC0415 - brings the mapping
 
-    kind, _, number = hold.subject.partition(":")
-    unit = store.units.get(int(number)) if kind == "unit" else None
-    if unit is None or unit.draft is None:
-        return None
-    return document_object(store, unit, unit.draft, names_of(store), unit.bc_total)
+    zone = config.business_central.time_zone
+    return [*card.correction_blocks(proposed), *card.paper_blocks(paper, zone)]
 
 
-def _paper_blocks(paper: Mapping[str, Any] | None) -> list[Block]:
-    from bcss.cli.papers import document_blocks  # noqa: PLC0415 - brings the mapping
+def _meant(store: Store, text: str, config: Config) -> Hold:
+    """Return the hold that a text means: by its number, or the only open one of an order."""
+    hold = hold_named(store, text)
+    if hold is not None:
+        return hold
+    holds = _holds_of(store, text, config)
+    if len(holds) == 1:
+        return holds[0]
+    raise _unknown(text, holds, "show")
 
-    return document_blocks(paper) if paper else []
+
+def _holds_of(store: Store, text: str, config: Config) -> list[Hold]:
+    """Return the open holds that an order meets."""
+    found = find(store, text, config)
+    held = (store.holds.open_for(f"unit:{unit.unit_id}") for unit in found.units)
+    return [*(hold for hold in held if hold is not None), *found.holds]
 
 
-def _by_label(store: Store, text: str) -> Hold:
-    number = text.strip().upper().removeprefix("H-")
-    hold = store.holds.by_number(int(number)) if number.isdecimal() else None
+def _unknown(text: str, holds: Sequence[Hold], verb: str) -> FixConfig:
+    if not holds:
+        return FixConfig(f"There is no hold {text!r}.", hint="bcss hold list shows them.")
+    labels = ", ".join(hold.label for hold in holds)
+    its = "its hold is" if len(holds) == 1 else "its holds are"
+    return FixConfig(
+        f"{text!r} is an order; {its} {labels}.",
+        hint=f"Name the hold: bcss hold {verb} {holds[0].label}.",
+    )
+
+
+def _to_decide(store: Store, text: str, verb: str, config: Config) -> Hold:
+    """Return the hold that a text names beyond doubt, and that nobody has decided about.
+
+    An order number is no such name.
+    """
+    hold, bare = hold_named(store, text), text.strip().lstrip("#").isdecimal()
+    holds = _holds_of(store, text, config) if hold is None or bare else []
     if hold is None:
-        raise FixConfig(f"There is no hold {text!r}.", hint="bcss hold list shows them.")
-    return hold
+        raise _unknown(text, holds, verb)
+    if any(one.hold_id != hold.hold_id for one in holds):
+        order = holds[0].label
+        raise FixConfig(
+            f"{text!r} is both hold {hold.label} and an order, which {order} holds.",
+            hint=f"Name the hold: {hold.label} or {order}.",
+        )
+    from bcss.cli.history import decision_words  # noqa: PLC0415 - only here
+
+    how = decision_words(store, hold, config.business_central.time_zone)
+    if not how:
+        return hold
+    raise FixConfig(
+        f"{hold.label} has ended already: {how}.",
+        hint=f"bcss hold show {hold.label} tells what came of it.",
+    )
 
 
-def _about(store: Store, hold: Hold, config: Config) -> str:
-    kind, _, number = hold.subject.partition(":")
-    if kind != "unit":
-        return ""
-    unit = store.units.get(int(number))
-    return standing(unit, None, config.business_central.time_zone)
-
-
-def card(hold: Hold) -> list[Block]:
-    """Show a hold as a person reads it before deciding."""
-    order = f"order {hold.order_number} " if hold.order_number else f"{hold.subject} "
-    amount = f"({show(hold.amount, hold.currency)}) " if hold.amount is not None else ""
-    ended = f", ended {when(hold.closed_at)}" if hold.closed_at else ""
-    reason = REASONS[Why(hold.why)]
-    return [
-        f"{hold.label} {printable(order)}{amount}held since {when(hold.since)}{ended}",
-        f"reason: {hold.why} (ends by {hold.release})",
-        f"message: {printable(hold.message)}",
-        *([f"assigned to: {printable(hold.assigned)}"] if hold.assigned else []),
-        f"next step: {reason.next_step}",
-        f"approving: {reason.approving}",
-    ]
-
-
-def decided(
-    config: Config,
-    verb: Literal["approve", "ignore", "assign"],
-    text: str,
-    ask: Callable[[list[Block]], str],
-    to: str = "",
-) -> Answer:
+def decided(config: Config, verb: Verb, text: str, ask: Ask, to: str = "") -> Answer:
     """Show a hold, take the decision, and carry it out; `to` is the person it is assigned."""
     from bcss.app import Options, Surroundings, actor, connect, finish  # noqa: PLC0415 - HTTP
     from bcss.flows import review  # noqa: PLC0415 - HTTP
 
-    with opened(config):
-        pass
+    with opened(config) as store:
+        label = _to_decide(store, text, verb, config).label
     around = Surroundings(budget_class="operator")
     with connect(config, f"hold {verb}", Options(), around) as conn:
         try:
-            hold = review.find(conn, text)
-            seen = [*card(priced(hold, config)), *_paper_blocks(paper_of(conn.store, hold))]
-            decision = review.Decision(hold, actor(), ask(seen))
+            hold = review.find(conn, label)
+            reason = ask(_seen(conn.store, hold, config), _question(verb, hold, config))
+            decision = review.Decision(hold, actor(), reason)
             if verb == "assign":
                 meaning = review.assign(conn, decision, to)
             else:
@@ -129,3 +158,22 @@ def decided(
     done = {"approve": "approved", "ignore": "ignored", "assign": "assigned"}[verb]
     data = {"id": hold.label, "decision": done, "meaning": meaning, "exit_code": int(Exit.DONE)}
     return Answer(data, [f"{hold.label} {done}: {printable(meaning)}"])
+
+
+def _seen(store: Store, hold: Hold, config: Config) -> list[Block]:
+    from bcss.cli import card  # noqa: PLC0415 - brings the mapping
+
+    hold = priced(hold, config)
+    unit = card.unit_of(store, hold, config)
+    proposed = card.correction(store, hold, unit, config)
+    paper = card.paper(store, unit, config)
+    blocks = card.head(store, hold, config, store.clock.now())
+    return [*blocks, *_figures(proposed, paper, config)]
+
+
+def _question(verb: Verb, hold: Hold, config: Config) -> str:
+    """Name what is decided about, so that a wrong number shows."""
+    hold = priced(hold, config)
+    about = f"order {hold.order_number}" if hold.order_number else hold.subject
+    amount = f", {show(hold.amount, hold.currency)}" if hold.amount is not None else ""
+    return printable(f"{verb.capitalize()} {hold.label} ({about}{amount})?")

@@ -3,12 +3,14 @@
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bcss.cli.answer import Answer
 from bcss.cli.ending import error_object, paragraph
 from bcss.cli.options import Common
 from bcss.cli.render import printable, say
+from bcss.cli.words import plainly
 
 if TYPE_CHECKING:
     from bcss.app import Summary
@@ -16,6 +18,20 @@ if TYPE_CHECKING:
     from bcss.holds import Hold
 
 _MOST = 5
+
+
+@dataclass(slots=True)
+class Said:
+    """What a run has to say beside its counts: to everybody, and of decisions carried out.
+
+    `after` is the row of the trail behind which the run began.
+    """
+
+    loud: list[str] = field(default_factory=list)
+    corrections: list[dict[str, Any]] = field(default_factory=list)
+    after: int = 0
+
+
 _BRACKETS = re.compile(r"\([^)]*\)")
 _COUNTED = ("created", "adopted", "tracked", "posted", "confirmed", "dropped", "credited")
 _WORDS = {
@@ -71,12 +87,10 @@ def run_object(summary: "Summary", command: str, name: str) -> dict[str, Any]:
     }
 
 
-def report_run(
-    summary: "Summary", command: str, name: str, common: Common, loud: Sequence[str] = ()
-) -> Answer:
+def report_run(summary: "Summary", command: str, name: str, common: Common, said: Said) -> Answer:
     """Print what a run has to say on stderr, and return its answer.
 
-    `loud` is said even where nobody watches, unless `--quiet`.
+    What is loud is said even where nobody watches, unless `--quiet`.
     """
     watched = sys.stderr.isatty() or common.verbose
     for error in _distinct(summary.errors):
@@ -84,12 +98,21 @@ def report_run(
     if summary.new_holds:
         say(held_paragraph(summary.new_holds, name))
     if not common.quiet:
-        notes = [*loud, *(one for one in summary.report.notes if watched and one not in loud)]
+        more = summary.report.notes if watched else ()
+        notes = [*said.loud, *(one for one in more if one not in said.loud)]
+        notes += [correction_line(one) for one in said.corrections if watched]
         for note in notes:
             say(f"bcss: {printable(name)}: {printable(note)}")
         if watched and not common.as_json:
             say(f"bcss: {printable(name)}: {moved(summary)}")
-    return Answer(run_object(summary, command, name), code=summary.exit_code)
+    data = {**run_object(summary, command, name), "corrections": said.corrections}
+    return Answer(data, code=summary.exit_code)
+
+
+def correction_line(one: Mapping[str, Any]) -> str:
+    """Say what came of a decision: which hold, which order, and its documents."""
+    named = f"{one['hold']}: " if one["hold"] else ""
+    return f"{named}{one['order_number']}: {one['text']}"
 
 
 def _distinct(errors: "Sequence[BcssError]") -> "list[BcssError]":
@@ -109,7 +132,7 @@ def held_paragraph(holds: "Sequence[Hold]", name: str) -> str:
 
 def _line(hold: "Hold") -> str:
     named = f"order {hold.order_number}" if hold.order_number else hold.subject
-    message = printable(hold.message).rstrip(".")
+    message = printable(plainly(hold.message)).rstrip(".")
     return f"{hold.label} {printable(named)}: {hold.why}: {message}. {hold.next_step}"
 
 

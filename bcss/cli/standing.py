@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bcss.cli.answer import Answer
+from bcss.cli.history import generations, told_of
 from bcss.cli.labels import label_objects, label_words
 from bcss.cli.render import Block, Table, age, printable, when
 from bcss.cli.report import hold_object
@@ -20,7 +21,7 @@ from bcss.cli.state import (
     require,
     subscriptions,
 )
-from bcss.cli.words import standing, waiting_words
+from bcss.cli.words import facts, next_step, plainly, standing, until, waiting_words
 from bcss.clock import parse_utc
 from bcss.config.schema import Config
 from bcss.money import show
@@ -97,8 +98,11 @@ def _holds_by_reason(store: Store) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for hold in store.holds.open():
         row = found.setdefault(
-            hold.why, {"reason": hold.why, "count": 0, "oldest": hold.since, "release": ""}
+            hold.why,
+            {"reason": hold.why, "count": 0, "oldest": hold.since, "release": "", "who": []},
         )
+        if hold.assigned and hold.assigned not in row["who"]:
+            row["who"] = [*row["who"], hold.assigned]
         row |= {"count": row["count"] + 1, "oldest": min(row["oldest"], hold.since)}
         row["release"] = str(hold.release)
     return sorted(found.values(), key=lambda row: (-row["count"], row["reason"]))
@@ -125,8 +129,11 @@ def _status_blocks(data: Mapping[str, Any], now: datetime, zone: ZoneInfo) -> li
     backlog = ", ".join(f"{count} {state}" for state, count in sorted(data["backlog"].items()))
     blocks.append(f"units: {backlog or 'none yet'}")
     if data["holds"]:
-        rows = [[r["reason"], str(r["count"]), age(r["oldest"], now)] for r in data["holds"]]
-        blocks.append(Table(("held", "count", "oldest"), rows))
+        rows = [
+            [r["reason"], str(r["count"]), age(r["oldest"], now), ", ".join(r["who"])]
+            for r in data["holds"]
+        ]
+        blocks.append(Table(("held", "count", "oldest", "who"), rows))
     blocks += _waiting_blocks(data["waiting"], now)
     for store_id, reason in data["stopped_stores"].items():
         blocks.append(f"posting is stopped for store {store_id}: {printable(reason)}")
@@ -198,49 +205,72 @@ def why_of(config: Config, text: str) -> Answer:
     zone = config.business_central.time_zone
     with opened(config) as store:
         found = require(store, text, config)
-        paragraphs = [_why_unit(store, unit, zone) for unit in found.units]
-        paragraphs = paragraphs or [_why_stranger(config, store, found)]
-        data = {"orders": [_why_object(store, unit) for unit in found.units]}
+        paragraphs = [why_unit(store, unit, zone) for unit in found.units]
+        paragraphs = paragraphs or [why_stranger(config, store, found)]
+        data = {
+            "orders": [_why_object(store, unit, zone) for unit in found.units],
+            "holds": [hold_object(hold) for hold in found.holds],
+        }
     return Answer({**data, "text": "\n".join(paragraphs)}, [printable(p) for p in paragraphs])
 
 
-def _why_unit(store: Store, unit: Unit, zone: ZoneInfo) -> str:
-    members = [
-        order for one in store.units.members(unit.unit_id) if (order := store.orders.order(one))
-    ]
-    states = ", ".join(dict.fromkeys(order.status for order in members)) or "unknown"
+def why_unit(store: Store, unit: Unit, zone: ZoneInfo, *, beside_hold: bool = False) -> str:
+    """Say where an order stands, and what happened to all its generations.
+
+    `beside_hold` leaves out what is held, which stands beside it.
+    """
+    units = generations(store, unit)
     total = show(unit.total, unit.currency) if unit.total is not None else "unknown total"
+    members = store.units.members(unit.unit_id)
     parts = f" in {len(members)} parts" if len(members) > 1 else ""
     hold = store.holds.open_for(f"unit:{unit.unit_id}")
     stop = store.store_stops().get(unit.store_id)
     stopped = f" Posting is stopped for its store: {stop}" if stop and unit.kind.posts else ""
+    told = told_of(store, units, zone)
+    stands = facts(unit, hold.why, zone) if hold and beside_hold else standing(unit, hold, zone)
     return (
-        f"Order {unit.order_number} ({total}, store {unit.store_id}{parts}) is {states} in "
-        f"ShipStation. {standing(unit, hold, zone)}{stopped} Reference "
+        f"Order {unit.order_number} ({total}, store {unit.store_id}{parts})"
+        f"{_in_shipstation(store, members)}. {stands}{stopped} "
+        f"{f'{told} ' if told else ''}Reference "
         f"{unit.reference or unit.other_reference or 'none yet'}.{label_words(store, unit)}"
     )
 
 
-def _why_stranger(config: Config, store: Store, found: Found) -> str:
-    listed = config.orders.stores
+def _in_shipstation(store: Store, members: Sequence[int]) -> str:
+    """Say how the parts of an order stand in ShipStation; empty where none is its own any more."""
+    orders = [order for one in members if (order := store.orders.order(one))]
+    if not orders:
+        return ""
+    if all(store.orders.is_gone(order.order_id) for order in orders):
+        return " was deleted in ShipStation"
+    return f" is {', '.join(dict.fromkeys(order.status for order in orders))} in ShipStation"
+
+
+def why_stranger(config: Config, store: Store, found: Found) -> str:
+    """Say of an order without a unit why it has none, and what holds it."""
+    zone = config.business_central.time_zone
+    held = "".join(
+        f" It is held ({hold.label}, {hold.why}) since {when(hold.since, zone)}: "
+        f"{plainly(hold.message).rstrip('.')}. {until(hold)} Next: {next_step(hold, config)}"
+        for hold in found.holds
+    )
+    if not found.order_ids:
+        (hold, *_) = found.holds
+        about = f"Order {hold.order_number}" if hold.order_number else f"{hold.label}"
+        return f"{about} is not booked.{held}"
     order_id = found.order_ids[0]
     if store.orders.related(order_id) is not None:
-        return f"Order {found.text} was seen in ShipStation; the next run plans it."
-    ignored = [store_id for store_id in listed if store_id not in _booked(config)]
+        return f"Order {found.text} was seen in ShipStation; the next run plans it.{held}"
+    store_id = store.orders.store_of(order_id)
+    listed = config.orders.stores
+    ignored = "the configuration ignores it" if store_id in listed else "it is not listed"
     return (
-        f"Order {found.text} (id {order_id}) belongs to a store whose orders are not booked; "
-        f"the config ignores {', '.join(map(str, ignored)) or 'none'}, and any store that is not "
-        "listed is held: bcss hold list."
+        f"Order {found.text} (id {order_id}) belongs to a store whose orders are not booked: "
+        f"ShipStation store {store_id or 'unknown'}; {ignored}.{held}"
     )
 
 
-def _booked(config: Config) -> list[int]:
-    from bcss.config.schema import StoreRule  # noqa: PLC0415 - loaded by now
-
-    return [one for one, rule in config.orders.stores.items() if isinstance(rule, StoreRule)]
-
-
-def _why_object(store: Store, unit: Unit) -> dict[str, Any]:
+def _why_object(store: Store, unit: Unit, zone: ZoneInfo) -> dict[str, Any]:
     hold = store.holds.open_for(f"unit:{unit.unit_id}")
     return {
         "order_number": unit.order_number,
@@ -261,4 +291,20 @@ def _why_object(store: Store, unit: Unit) -> dict[str, Any]:
         "tracking_number": unit.draft.tracking.number if unit.draft else "",
         "labels": label_objects(store, unit),
         "hold": hold_object(hold) if hold else None,
+        "generation": unit.generation,
+        "generations": [_generation_object(one) for one in generations(store, unit)],
+        "story": told_of(store, generations(store, unit), zone),
+    }
+
+
+def _generation_object(unit: Unit) -> dict[str, Any]:
+    return {
+        "generation": unit.generation,
+        "state": str(unit.state),
+        "waiting": unit.waiting,
+        "document_number": unit.document_number,
+        "bc_total": unit.bc_total,
+        "currency": unit.currency,
+        "credit_memo": unit.memo_number,
+        "credit_memo_date": unit.memo_date,
     }

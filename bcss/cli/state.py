@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from bcss.cli.words import priced
 from bcss.clock import SystemClock, parse_utc
 from bcss.config.schema import Config
 from bcss.errors import FixConfig
+from bcss.holds import Hold
 from bcss.store.db import Run, Store
 from bcss.store.host import budget_path
 from bcss.units import Unit
@@ -19,15 +21,18 @@ NOTHING_YET = "nothing has run yet"
 SOON_HOURS = 24
 _WINDOW = 60.0
 _RUNS = 200
+_LABEL = re.compile(r"#?H-?#?(\d{1,15})", re.IGNORECASE)
+_BARE = re.compile(r"#?(\d{1,15})")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a person's word for an order led to."""
+    """What a person's word for an order led to: its newest units, and holds about no unit."""
 
     text: str
     order_ids: tuple[int, ...]
     units: tuple[Unit, ...]
+    holds: tuple[Hold, ...] = ()
 
 
 @contextmanager
@@ -53,26 +58,65 @@ def opened(config: Config) -> Iterator[Store]:
 
 
 def find(store: Store, text: str, config: Config) -> Found:
-    """Find an order by number, orderKey, tracking number or Business Central document number."""
+    """Find an order by number, orderKey, tracking number, document number or the name of a hold.
+
+    A document that was credited leads to the newest generation of its order.
+    """
     text = text.strip()
+    hold = hold_named(store, text, bare=False)
     order_ids = store.orders.find_orders(text)
     units = store.units.of_orders(order_ids) + store.units.by_document(text)
-    distinct = {unit.unit_id: unit for unit in units}
+    units += [store.units.get(int(one)) for one in _unit_ids([hold] if hold else [])]
+    newest = [_newest(store, unit) for unit in units]
+    distinct = {unit.unit_id: unit for unit in newest}
     members = [one for unit_id in distinct for one in store.units.members(unit_id)]
     found = tuple(priced(unit, config) for unit in distinct.values())
-    return Found(text, tuple(dict.fromkeys([*order_ids, *members])), found)
+    holds = [hold] if hold and not units else _about_no_unit(store, text, order_ids)
+    return Found(text, tuple(dict.fromkeys([*order_ids, *members])), found, tuple(holds))
+
+
+def hold_named(store: Store, text: str, *, bare: bool = True) -> Hold | None:
+    """Return the hold that a text names, such as H-0017 or, where `bare`, 17 and #17."""
+    named = _LABEL.fullmatch(text.strip()) or (_BARE.fullmatch(text.strip()) if bare else None)
+    return store.holds.by_number(int(named[1])) if named else None
+
+
+def _newest(store: Store, unit: Unit) -> Unit:
+    return (store.units.by_key(unit.store_id, unit.order_key) or [unit])[-1]
+
+
+def _unit_ids(holds: Sequence[Hold]) -> list[str]:
+    parts = [hold.subject.partition(":") for hold in holds]
+    return [number for kind, _, number in parts if kind == "unit"]
+
+
+def _about_no_unit(store: Store, text: str, order_ids: Sequence[int]) -> list[Hold]:
+    """Return the open holds of unreadable records and unlisted stores that an order meets."""
+    stores = {f"store:{store.orders.store_of(one)}" for one in order_ids}
+    return [
+        hold
+        for hold in store.holds.open()
+        if not hold.subject.startswith("unit:")
+        and (hold.subject in stores or text in (hold.order_number, str(hold.order_id or "")))
+    ]
 
 
 def require(store: Store, text: str, config: Config) -> Found:
     """Find an order, or raise FixConfig that says what was tried."""
     found = find(store, text, config)
-    if not found.order_ids and not found.units:
+    if found.order_ids or found.units or found.holds:
+        return found
+    hold = hold_named(store, text)
+    if hold is not None:
         raise FixConfig(
-            f"No order is known by {text!r}.",
-            hint="Order number, orderKey, tracking number and document number are understood; "
-            "an order that ShipStation showed since the last run is not known yet.",
+            f"No order is known by {text!r}; {hold.label} is a hold.",
+            hint=f"bcss hold show {hold.label} shows it, bcss why {hold.label} its order.",
         )
-    return found
+    raise FixConfig(
+        f"No order is known by {text!r}.",
+        hint="Order number, orderKey, tracking number and document number are understood; "
+        "an order that ShipStation showed since the last run is not known yet.",
+    )
 
 
 def last_runs(store: Store) -> list[Run]:

@@ -11,7 +11,7 @@ import typer
 from bcss.cli.answer import Answer, each
 from bcss.cli.configs import find
 from bcss.cli.options import Common, RunLimits, spread
-from bcss.cli.report import report_run
+from bcss.cli.report import Said, report_run
 from bcss.errors import Exit, FixConfig
 
 if TYPE_CHECKING:
@@ -145,13 +145,14 @@ def _run(
     config: "Config", command: str, names: Sequence[str], common: Common, limits: RunLimits
 ) -> Answer:
     from bcss.app import run  # noqa: PLC0415 - brings HTTP
-    from bcss.cli.news import news  # noqa: PLC0415 - brings SQLite
+    from bcss.cli.news import news, watch  # noqa: PLC0415 - brings SQLite
 
-    loud: list[str] = []
+    said = Said()
     parts = [(FLOWS[name][0], _lenient(name, names)) for name in _in_order(config, names)]
-    parts.append(("news", lambda conn: loud.extend(news(conn, command))))
+    parts = [("news", lambda conn: watch(conn, said)), *parts]
+    parts.append(("news", lambda conn: news(conn, command, said)))
     summary = run(config, command, parts, options_of(limits))
-    return report_run(summary, command, config.name, common, loud)
+    return report_run(summary, command, config.name, common, said)
 
 
 def _lenient(name: str, names: Sequence[str]) -> "Callable[[Connection], None]":

@@ -7,9 +7,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bcss.cli.answer import Answer
+from bcss.cli.history import generations, told_of
 from bcss.cli.render import Block, Table, printable
 from bcss.cli.state import NOTHING_YET, reading, require
-from bcss.cli.words import entry_time, standing
+from bcss.cli.words import entry_time, plainly, standing
 from bcss.config.schema import Config
 from bcss.errors import Exit
 from bcss.money import show
@@ -30,10 +31,12 @@ def story(config: Config, order: str | None, limit: int, *, bodies: bool) -> Ans
         else:
             found = require(store, order, config)
             units = found.units
-            subjects = [f"unit:{unit.unit_id}" for unit in units]
+            all_of_them = [one for unit in units for one in generations(store, unit)]
+            subjects = [f"unit:{unit.unit_id}" for unit in all_of_them]
             subjects += [f"order:{one}" for one in found.order_ids]
             subjects += [f"record:orders:{one}" for one in found.order_ids]
-            entries = store.trail.of(subjects)[-limit:]
+            subjects += [hold.subject for hold in found.holds]
+            entries = store.trail.of(list(dict.fromkeys(subjects)))[-limit:]
         names = _names(store)
         rows = [_entry_object(store, entry, names(entry.subject)) for entry in entries]
         zone = config.business_central.time_zone
@@ -120,10 +123,23 @@ def _body(store: Store, payload_id: int | None) -> Any:
 def _heading(store: Store, unit: Unit, zone: ZoneInfo) -> str:
     total = show(unit.total, unit.currency) if unit.total is not None else "unknown total"
     hold = store.holds.open_for(f"unit:{unit.unit_id}")
+    told = told_of(store, generations(store, unit), zone)
     return printable(
         f"Order {unit.order_number} (key {unit.order_key}, store {unit.store_id}, {total}). "
-        f"{standing(unit, hold, zone)}"
+        f"{standing(unit, hold, zone)} {told}".rstrip()
     )
+
+
+def _said_once(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out the end of a hold behind the decision that says the same with its reason."""
+    decided = {
+        (row["subject"], row["at"]) for row in rows if row["status"] in ("approved", "ignored")
+    }
+    return [
+        row
+        for row in rows
+        if row["status"] != "released" or (row["subject"], row["at"]) not in decided
+    ]
 
 
 def _blocks(
@@ -144,9 +160,9 @@ def _blocks(
             row["actor"],
             row["kind"],
             *([] if one else [row["order_number"] or row["subject"]]),
-            row["summary"] + (f" [{row['status']}]" if row["status"] else ""),
+            plainly(row["summary"]) + (f" [{row['status']}]" if row["status"] else ""),
         ]
-        for row in rows
+        for row in _said_once(rows)
     ]
     blocks: list[Block] = [*head, Table(headers, cells)]
     return blocks + ([line for row in rows for line in _body_lines(row)] if bodies else [])

@@ -1,15 +1,17 @@
 """Say where a unit stands in words that a person in finance understands."""
 
+import re
 from dataclasses import replace
+from enum import StrEnum
 from typing import TypeVar, assert_never
 from zoneinfo import ZoneInfo
 
 from bcss.cli.render import when
 from bcss.clock import parse_utc
 from bcss.config.schema import Config, DocumentKind, StoreRule
-from bcss.holds import Hold
+from bcss.holds import REASONS, Hold, Release, Why
 from bcss.money import show
-from bcss.units import State, Unit
+from bcss.units import CREDITED, State, Unit
 
 Priced = TypeVar("Priced", Unit, Hold)
 KINDS = {
@@ -32,6 +34,32 @@ WAITING = {
 }
 
 
+# As bcss.reply words an answer: status and code, what was asked, and what the vendor said.
+_CODES = re.compile(
+    r"(?:Business Central|ShipStation|ShipStation V2) answered "
+    r"(\d{3}(?: \S+)? to (?:[A-Z]+ )?\S+): (.+?)\s*$",
+    re.DOTALL,
+)
+_ENVELOPE = re.compile(r"\b\w+: ShipStation's answer to \S+ cannot be read: ")
+_ENTITIES = {
+    "salesInvoices": "invoice",
+    "salesOrders": "sales order",
+    "salesCreditMemos": "credit memo",
+}
+# What stands for the number of a credit memo that a person has made.
+BY_HAND = "by hand"
+_NAMED = re.compile(r"\b(salesInvoices|salesOrders|salesCreditMemos) (\S)")
+_BY_ITSELF = "by itself"
+
+
+class ToDo(StrEnum):
+    """What a held order asks of a person; the value heads the list."""
+
+    DECIDE = "to decide: bcss hold show, then approve or ignore"
+    CORRECT = "to correct: it then goes on by itself"
+    BY_HAND = "to settle by hand: then bcss hold ignore"
+
+
 def priced(one: Priced, config: Config) -> Priced:
     """Add the store's currency to what has none yet, so that no amount stands without."""
     rule = config.orders.stores.get(one.store_id or 0)
@@ -43,19 +71,90 @@ def priced(one: Priced, config: Config) -> Priced:
 def waiting_words(reason: str) -> str:
     """Say what a unit waits for."""
     if reason.startswith("refused: "):
-        return f"was refused when posted ({reason.removeprefix('refused: ')}); it is read back next"
+        said = plainly(reason.removeprefix("refused: "))
+        return f"was refused when posted ({said}); it is read back next"
     return WAITING.get(reason, reason)
+
+
+def plainly(message: str) -> str:
+    """Put what a vendor's answer says before its codes, and name documents as people do."""
+    text = _ENVELOPE.sub("", message)
+    text = _NAMED.sub(lambda found: f"{_ENTITIES[found[1]]} {found[2]}", text)
+    found = _CODES.search(text)
+    if found is None:
+        return text
+    said = f"{text[: found.start()]}{found[2].rstrip('. ')}"
+    return f"{said} ({found[1]})."
+
+
+def what_to_do(hold: Hold) -> ToDo:
+    """Say what kind of work a hold is."""
+    reason = REASONS[Why(hold.why)]
+    if reason.can_approve:
+        return ToDo.DECIDE
+    return ToDo.CORRECT if _BY_ITSELF in reason.next_step else ToDo.BY_HAND
+
+
+def until(hold: Hold) -> str:
+    """Say that nothing happens by itself, and until when."""
+    match what_to_do(hold):
+        case ToDo.DECIDE if hold.release is Release.PERSON:
+            return f"Nothing happens until {hold.label} is decided."
+        case ToDo.DECIDE:
+            return f"Nothing happens until that is corrected and {hold.label} is approved."
+        case ToDo.CORRECT:
+            return "Nothing is booked before that is corrected."
+        case ToDo.BY_HAND:
+            return "bcss does not book it as it is."
+        case other:
+            assert_never(other)
+
+
+def next_step(hold: Hold, config: Config) -> str:
+    """Say what a person does next, and which file the configuration is."""
+    return hold.next_step.replace(" the config", f" {config.path}")
 
 
 def standing(unit: Unit, hold: Hold | None, zone: ZoneInfo) -> str:
     """Say in one or two sentences where a unit stands and what happens next."""
-    text = _state(unit, zone)
     if hold is None:
-        return text
+        return _state(unit, zone)
     return (
-        f"{text} It is held ({hold.label}, {hold.why}) since {when(hold.since, zone)}: "
-        f"{hold.message.rstrip('.')}. Next: {hold.next_step}"
+        f"{facts(unit, hold.why, zone)} It is held ({hold.label}, {hold.why}) since "
+        f"{when(hold.since, zone)}: {plainly(hold.message).rstrip('.')}. {until(hold)} "
+        f"Next: {hold.next_step}"
     )
+
+
+def facts(unit: Unit, why: str, zone: ZoneInfo) -> str:
+    """Say where a held unit stands, and nothing of a next step that does not come by itself."""
+    draft, gone = unit.draft_number, why == Why.DRAFT_GONE
+    match unit.state:
+        case State.SEEN | State.READY:
+            text = "It is not booked."
+        case State.CREATE_INTENT:
+            sent = when(unit.sent_at, zone)
+            text = f"A {KINDS[unit.kind]} was sent to Business Central {sent}, without an answer."
+        case State.DRAFTED | State.CONFIRMED if gone and not unit.document_number:
+            text = f"Its draft {draft} is gone from Business Central."
+        case State.DRAFTED:
+            text = f"Its draft {draft} was in Business Central when bcss last looked."
+        case State.POST_INTENT | State.POSTED:
+            text = f"Draft {draft} was sent to be posted{', and is gone' if gone else ''}."
+        case State.CONFIRMED | State.DROPPED:
+            text = _state(unit, zone)
+        case _:
+            text = _half_credited(unit, why)
+    return text
+
+
+def _half_credited(unit: Unit, why: str) -> str:
+    number = unit.document_number
+    if why == Why.CREDITED_BY_HAND:
+        return f"It was booked as {number}, which was credited in Business Central by hand."
+    if why == Why.CREDIT_REFUSED:
+        return f"It is booked as {number}; its credit memo is not posted."
+    return f"It is booked as {number}; what became of its credit memo is not clear."
 
 
 def _state(unit: Unit, zone: ZoneInfo) -> str:
@@ -103,6 +202,8 @@ def _drafted(unit: Unit) -> str:
 
 def _booked(unit: Unit) -> str:
     number = unit.document_number or unit.draft_number
+    if unit.waiting == CREDITED:
+        return f"It was booked as {number}, which was credited{memo_words(unit)}."
     done = "posted" if unit.kind.posts else "made"
     on = f" on {unit.ship_date}" if unit.ship_date else ""
     total = unit.bc_total if unit.bc_total is not None else unit.total
@@ -110,6 +211,14 @@ def _booked(unit: Unit) -> str:
     tracking = unit.draft.tracking.number if unit.draft else ""
     sent = f", tracking {tracking}" if tracking else ", without a tracking number"
     return f"It is booked: {KINDS[unit.kind]} {number} was {done}{on}{amount}{sent}."
+
+
+def memo_words(unit: Unit) -> str:
+    """Say by what an invoice was credited, as far as bcss knows."""
+    if not unit.memo_number or unit.memo_number == BY_HAND:
+        return " in Business Central by hand"
+    dated = f" dated {unit.memo_date}" if unit.memo_date else ""
+    return f" by {unit.memo_number}{dated}"
 
 
 def entry_time(at: str, zone: ZoneInfo) -> str:

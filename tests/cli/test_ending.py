@@ -73,15 +73,18 @@ def played(arguments: Sequence[str], answers: Sequence[tuple[str, str]]) -> tupl
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
 
 
+QUESTION = "Ignore H-0001 (order SO-100010, 21.14 USD)? [y/N]:"
+
+
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
 def test_a_person_is_shown_the_hold_and_asked(shop: Shop) -> None:
     shop.bcss("sync", "all")
     arguments = ["hold", "ignore", "1", "--config", str(shop.config)]
-    asked = [("Why:", "booked by hand"), ("Go on? [y/N]:", "n")]
+    asked = [("Why:", "booked by hand"), (QUESTION, "n")]
     code, said = played(arguments, asked)
     assert (code, "message: SKU MYSTERY-1" in said) == (130, True)
     assert len(shop.bcss("hold", "list", "--json").json["holds"]) == 1
-    code, said = played(arguments, [asked[0], ("Go on? [y/N]:", "y")])
+    code, said = played(arguments, [asked[0], (QUESTION, "y")])
     assert (code, "will not be booked" in said) == (0, True)
     assert shop.bcss("hold", "list", "--json").json["holds"] == []
 

@@ -81,7 +81,7 @@ def test_hold_list_as_json_has_what_programs_expect(shop: Shop) -> None:
     assert (hold["amount"], hold["currency"]) == ("21.14", "USD")
     assert datetime.fromisoformat(hold["since"]).tzinfo is not None
     assert "H-0001" in shop.bcss("hold", "list").out
-    assert "approving: plans the order again" in shop.bcss("hold", "show", "h-1").out
+    assert "approving: is refused" in shop.bcss("hold", "show", "h-1").out
 
 
 def test_an_order_is_found_by_everything_it_is_called(shop: Shop) -> None:
@@ -105,7 +105,7 @@ def test_why_explains_what_is_not_booked(shop: Shop) -> None:
     assert "not booked: cancelled" in shop.bcss("why", "SO-100012").out
     held = shop.bcss("why", "SO-100010").out
     assert "It is held (H-0001, unknown_sku)" in held
-    assert "Next: Map the SKU" in held
+    assert "Next: Create the item" in held
 
 
 def test_an_unknown_order_is_a_mistake_of_the_caller(shop: Shop) -> None:

@@ -24,7 +24,7 @@ def test_the_first_run_books_the_day_and_names_what_is_held(shop: Shop) -> None:
     assert (ended.code, ended.out) == (3, "")
     assert "order SO-100010: unknown_sku: " in ended.err
     assert "MYSTERY-1" in ended.err
-    assert "Map the SKU under orders.skus" in ended.err
+    assert "have the SKU mapped under orders.skus" in ended.err
     assert len(shop.invoices()) == 9
     assert all(one["status"] == "Open" for one in shop.invoices())
 
