@@ -69,6 +69,10 @@ TABLE: tuple[Transition, ...] = tuple(
         # a person
         _rows("left out", "seen ready create_intent drafted", "dropped", "decision:ignored"),
         _rows("stays as it is", "post_intent posted", "confirmed", "decision:ignored"),
+        _rows("taken back", "dropped", "seen", "decision:reopened"),
+        _rows("taken back", "dropped", "create_intent", "decision:reopened"),
+        _rows("taken back", "dropped", "drafted", "decision:reopened"),
+        _rows("taken back", "rev_needed", "confirmed", "decision:reopened"),
         # documents that stand as drafts by the store's choice follow their orders
         _rows("T10 changed", "confirmed", "drafted", "decision:drafted", "change"),
         _rows("T9 keep another", "confirmed", "drafted", "evidence:adopted"),
@@ -88,7 +92,7 @@ TABLE: tuple[Transition, ...] = tuple(
         _rows("T14 no effect", "rev_post_intent", "rev_drafted", "settled"),
         _rows("T14 posted", "rev_post_intent", "rev_posted", "evidence:credited", "settled"),
         _rows("T14 done", "rev_posted", "confirmed", "decision:credited", "next"),
-        _rows("T14 by hand", "rev_needed", "rev_posted", "decision:approved"),
+        _rows("T14 by hand", "rev_needed confirmed", "rev_posted", "decision:approved"),
         _rows("T14 look again", "rev_needed rev_drafted", "rev_intent", "decision:approved"),
         _rows("T14 look again", "rev_post_intent", "rev_intent", "decision:approved"),
         _rows("T14 left", "rev_needed rev_drafted rev_posted", "confirmed", "decision:ignored"),

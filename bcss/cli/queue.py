@@ -16,7 +16,13 @@ from bcss.holds import Hold
 from bcss.money import show
 from bcss.store.db import Store
 
-Verb = Literal["approve", "ignore", "assign"]
+Verb = Literal["approve", "ignore", "assign", "reopen"]
+_DONE = {
+    "approve": "approved",
+    "ignore": "ignored",
+    "assign": "assigned",
+    "reopen": "reopened",
+}
 # Ask the person who decides: shown what is held, and how to name it; the answer is their reason.
 Ask = Callable[[list[Block], str], str]
 
@@ -124,7 +130,7 @@ def _to_decide(store: Store, text: str, verb: str, config: Config) -> Hold:
     from bcss.cli.history import decision_words  # noqa: PLC0415 - only here
 
     how = decision_words(store, hold, config.business_central.time_zone)
-    if not how:
+    if not how or verb == "reopen":
         return hold
     raise FixConfig(
         f"{hold.label} has ended already: {how}.",
@@ -135,27 +141,28 @@ def _to_decide(store: Store, text: str, verb: str, config: Config) -> Hold:
 def decided(config: Config, verb: Verb, text: str, ask: Ask, to: str = "") -> Answer:
     """Show a hold, take the decision, and carry it out; `to` is the person it is assigned."""
     from bcss.app import Options, Surroundings, actor, connect, finish  # noqa: PLC0415 - HTTP
-    from bcss.flows import review  # noqa: PLC0415 - HTTP
+    from bcss.flows import reopening, review  # noqa: PLC0415 - HTTP
 
     with opened(config) as store:
         label = _to_decide(store, text, verb, config).label
     around = Surroundings(budget_class="operator")
     with connect(config, f"hold {verb}", Options(), around) as conn:
         try:
-            hold = review.find(conn, label)
+            find_hold = reopening.find_ended if verb == "reopen" else review.find
+            hold = find_hold(conn, label)
             reason = ask(_seen(conn.store, hold, config), _question(verb, hold, config))
             decision = review.Decision(hold, actor(), reason)
             if verb == "assign":
                 meaning = review.assign(conn, decision, to)
             else:
-                act = review.approve if verb == "approve" else review.ignore
-                meaning = act(conn, decision)
+                acts = {"approve": review.approve, "ignore": review.ignore}
+                meaning = acts.get(verb, reopening.reopen)(conn, decision)
         except BcssError as error:
             conn.report.errors.append(error)
             raise
         finally:
             finish(conn)
-    done = {"approve": "approved", "ignore": "ignored", "assign": "assigned"}[verb]
+    done = _DONE[verb]
     data = {"id": hold.label, "decision": done, "meaning": meaning, "exit_code": int(Exit.DONE)}
     return Answer(data, [f"{hold.label} {done}: {printable(meaning)}"])
 

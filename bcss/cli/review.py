@@ -37,6 +37,7 @@ def register(app: typer.Typer) -> None:
     group.command("approve")(spread(approve))
     group.command("ignore")(spread(ignore))
     group.command("assign")(spread(assign))
+    group.command("reopen")(spread(reopen))
     group.command("reject", hidden=True)(spread(reject))
     app.add_typer(group)
 
@@ -99,6 +100,13 @@ def ignore(
     return _decide("ignore", hold, _reason(note, rest), common, yes=yes)
 
 
+def reopen(
+    hold: _Id, common: Common, rest: _Rest = None, note: _Note = "", yes: _Yes = False
+) -> Exit:
+    """Take back what was ignored, or approved and not begun; it is held again."""
+    return _decide("reopen", hold, _reason(note, rest), common, yes=yes)
+
+
 def reject(common: Common, rest: _Rest = None) -> Exit:
     """Say what other programs call ignoring."""
     raise FixConfig("There is no hold reject.", hint="bcss hold ignore ID ends a hold for good.")
@@ -121,7 +129,7 @@ def _reason(note: str, rest: list[str] | None) -> str:
 
 
 def _decide(
-    verb: Literal["approve", "ignore"], hold: str, note: str, common: Common, *, yes: bool
+    verb: Literal["approve", "ignore", "reopen"], hold: str, note: str, common: Common, *, yes: bool
 ) -> Exit:
     from bcss.cli.queue import decided  # noqa: PLC0415 - brings HTTP
 

@@ -45,7 +45,10 @@ def typed_by_hand(shop: Shop, reference: str, customer: str = "WEB") -> None:
 def test_an_ignored_order_is_never_booked(shop: Shop) -> None:
     shop.bcss("sync", "all")
     ended = decide(shop, "ignore")
-    assert (ended.code, ended.out) == (0, "H-0001 ignored: It will not be booked.\n")
+    assert (ended.code, ended.out) == (
+        0,
+        "H-0001 ignored: SO-100010 (21.14 USD) will not be booked by bcss.\n",
+    )
     assert reasons(shop) == {}
     shop.configure(skus="    MYSTERY-1: ITEM-24\n")
     assert shop.bcss("replay", "--order", "SO-100010").code == 0

@@ -21,6 +21,7 @@ from bcss.config.schema import DocumentKind
 from bcss.errors import BcssError
 from bcss.flows import review
 from bcss.flows.connection import Connection
+from bcss.flows.reopening import reopen
 from bcss.flows.replay import Choice
 from bcss.holds import Hold, Why
 from bcss.sandbox.businesscentral import posting
@@ -286,9 +287,11 @@ def _say(desk: Desk, conn: Connection, hold: Hold) -> None:
         _approve(desk, conn, hold)
     elif dice < 0.9:
         _ignore(desk, conn, hold)
-    else:
+    elif dice < 0.95:
         review.assign(conn, review.Decision(hold, "clerk", ""), "Robin")
         desk.play.history.note("decision", f"assigned {hold.label}")
+    else:
+        _reopen(desk, conn, hold)
 
 
 def _approve(desk: Desk, conn: Connection, hold: Hold) -> None:
@@ -307,6 +310,14 @@ def _ignore(desk: Desk, conn: Connection, hold: Hold) -> None:
     history.ignored.add(hold.order_number)
     meaning = review.ignore(conn, review.Decision(hold, "clerk", "as agreed"))
     history.note("decision", f"ignored {hold.order_number} {hold.why}: {meaning}")
+
+
+def _reopen(desk: Desk, conn: Connection, hold: Hold) -> None:
+    """Take back whatever was decided about some hold, be it this one or an earlier one."""
+    earlier = conn.store.holds.by_number(desk.rng.randint(1, hold.hold_id))
+    if earlier is not None:
+        reopen(conn, review.Decision(earlier, "clerk", "on second thoughts"))
+        desk.play.history.note("decision", f"reopened {earlier.label}")
 
 
 def _replay(desk: Desk, process: Process) -> None:
