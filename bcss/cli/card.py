@@ -65,7 +65,7 @@ def _next(store: Store, hold: Hold, config: Config) -> list[Block]:
         *([f"orders: {printable(numbers)}"] if numbers else []),
         f"next step: {printable(next_step(hold, config))}",
         f"approving: {reason.approving}",
-        f"until then: {until(hold)}",
+        f"meanwhile: {until(hold)}",
     ]
 
 

@@ -1,15 +1,16 @@
 """Capture all ShipStation streams: read, store, and only then move the watermark (§4.6)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
 from bcss.clock import near_fall_back
-from bcss.errors import RecordMissing, RecordRefused, RetryLater
+from bcss.errors import RecordMissing, RecordRefused, RetryLater, UpstreamError
 from bcss.flows.connection import Connection
 from bcss.holds import Verdict, Why
+from bcss.mapping.text import clean
 from bcss.shipstation import streams
 from bcss.shipstation.records import Order, Shipment
 from bcss.store.captured import Watermark
@@ -202,6 +203,7 @@ def _hold_unlisted(conn: Connection) -> None:
     now = conn.now()
     listed = conn.config.orders.stores
     strangers = conn.store.orders.strangers(())
+    names = _store_names(conn, [one for one, _ in strangers if one not in listed])
     with conn.store.write():
         for store_id, count in strangers:
             if store_id == conn.config.items.catalog_store:
@@ -210,10 +212,28 @@ def _hold_unlisted(conn: Connection) -> None:
             if store_id in listed:
                 conn.store.holds.close(subject, now, by="bcss", note="listed now")
                 continue
-            text = f"{count} order(s) of ShipStation store {store_id}, which the config lacks."
+            some = "1 order" if count == 1 else f"{count} orders"
+            text = f"{some} of ShipStation store {names[store_id]}, which the config lacks."
             conn.store.holds.put(
                 About(subject=subject, store_id=store_id), Verdict(Why.UNKNOWN_STORE, text), now
             )
+
+
+def _store_names(conn: Connection, store_ids: Sequence[int]) -> dict[int, str]:
+    """Return what a person calls some stores, asking ShipStation once for each new one."""
+    known = {one: conn.store.meta(f"store_name:{one}") for one in store_ids}
+    if any(not name for name in known.values()):
+        try:
+            found = {one.store_id: clean(one.name)[:50] for one in conn.shipstation.stores()}
+        except UpstreamError:
+            found = {}  # the number alone will do until ShipStation tells
+        known |= {one: found[one] for one in store_ids if found.get(one)}
+        with conn.store.write():
+            for one in store_ids:
+                if found:
+                    conn.store.set_meta(f"store_name:{one}", known[one] or "-")
+    named = {one: name for one, name in known.items() if name not in ("", "-")}
+    return {one: f"{one} ({named[one]})" if one in named else str(one) for one in store_ids}
 
 
 def _fetch_wanted(conn: Connection) -> None:

@@ -61,6 +61,11 @@ _MADE_ANEW = (
     *_TO_RETRY,
 )
 _POSTED = (Why.POSTED_TOTAL_DIFFERS, Why.BOOKED_TWICE)
+_AFTERWARDS = {
+    Why.CANCELLED_AFTER_POST: "nothing more",
+    Why.DELETED_AFTER_POST: "nothing more",
+    Why.VOIDED_AFTER_POST: "the order again once it ships",
+}
 _IN_DOUBT = (State.REV_INTENT, State.REV_POST_INTENT)
 
 
@@ -339,11 +344,11 @@ def _retries(unit: Unit, why: Why) -> bool:
 def _corrected(conn: Connection, unit: Unit, hold: Hold) -> tuple[Unit, str]:
     """Let the correction of a posted document begin, or go on."""
     if hold.why in TO_REVERSE and unit.state is State.CONFIRMED:
-        return _reversed(conn, unit)
+        return _reversed(conn, unit, Why(hold.why))
     by_hand = hold.why == Why.CREDITED_BY_HAND
     if by_hand and unit.state in (State.REV_NEEDED, State.CONFIRMED):
         changed = replace(unit, state=State.REV_POSTED, memo_number="by hand")
-        return changed, "The next run plans the order again, as its next generation."
+        return changed, "The next run books the order again as it is then."
     if unit.state in REVERSING:
         return _once_more(conn, unit)
     raise _meaningless(hold)
@@ -374,7 +379,7 @@ def _taken_as_is(conn: Connection, unit: Unit, etag: str) -> tuple[Unit, str]:
     return changed, f"The next run {done} {unit.draft_number} as it stands now."
 
 
-def _reversed(conn: Connection, unit: Unit) -> tuple[Unit, str]:
+def _reversed(conn: Connection, unit: Unit, why: Why) -> tuple[Unit, str]:
     """Have the next run credit an invoice; the approval holds for the order as it was shown."""
     changed = replace(
         unit,
@@ -389,7 +394,7 @@ def _reversed(conn: Connection, unit: Unit) -> tuple[Unit, str]:
     )
     return changed, (
         f"The next run posts a corrective credit memo over {unit.document_number}, dated "
-        f"{changed.memo_date}, and then plans the order as its next generation."
+        f"{changed.memo_date}, and books {_AFTERWARDS.get(why, 'the order again as it is then')}."
     )
 
 
