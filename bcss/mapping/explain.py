@@ -64,7 +64,7 @@ def _items_total(orders: Sequence[Order], currency: str) -> Decimal:
 def _items_text(orders: Sequence[Order], currency: str) -> str:
     lines = [
         f"{order.order_number} {(item.sku or item.name)[:40]} {plain(item.quantity)} x "
-        f"{show(item.unit_price, currency)} = "
+        f"{show(item.unit_price)} = "
         f"{show(round_amount(item.quantity * item.unit_price, currency), currency)}"
         for order in orders
         for item in order.items
