@@ -16,7 +16,7 @@ def behind(given: Sequence[str]) -> list[str]:
     options, rest = list(given[:count]), list(given[count:])
     if not rest:
         return list(given)
-    if rest[0] in GROUPS and len(rest) > 1:
+    if rest[0] in GROUPS:
         if _leading(rest[1:]) == len(rest) - 1:
             return rest[:1]  # nothing but options: the group says which commands it has
         inner = behind(rest[1:])

@@ -107,7 +107,7 @@ def reopen(
     return _decide("reopen", hold, _reason(note, rest), common, yes=yes)
 
 
-def reject(common: Common, rest: _Rest = None) -> Exit:
+def reject(common: Common, rest: _Rest = None, note: _Note = "") -> Exit:
     """Say what other programs call ignoring."""
     raise FixConfig("There is no hold reject.", hint="bcss hold ignore ID ends a hold for good.")
 
