@@ -3,18 +3,25 @@
 import csv
 import io
 import re
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from bcss.cli.standing import why_unit
+from bcss.cli.words import plainly
+from bcss.flows import review
 from tests.cli.rig import Shop
 from tests.cli.test_ending import played
+from tests.flows.stage import Stage
 
 LIST_COLUMNS = (
     "hold", "connection", "order_number", "order_key", "store_id", "reason", "release", "since",
     "amount", "currency", "who", "message", "next_step",
 )  # fmt: skip
 EDITED, CANCELLED = "SO-100001", "SO-100002"
+NUMBER = "SO-1001"
 
 
 def order_of(shop: Shop, number: str) -> dict[str, Any]:
@@ -243,6 +250,26 @@ def test_codes_of_an_answer_stand_behind_what_it_says(shop: Shop) -> None:
     assert "salesInvoices S-" not in listing
 
 
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            "Refused: Business Central answered 400 Bad_Thing to POST salesInvoices(7)/post: No. 5.",
+            "Refused: No. 5 (400 Bad_Thing to POST salesInvoices(7)/post).",
+        ),
+        ("ShipStation answered 400 to orders/7: no", "no (400 to orders/7)."),
+        ("salesInvoices S-INV1 carries it.", "invoice S-INV1 carries it."),
+        (
+            "order 7: orderId: ShipStation's answer to orders/7 cannot be read: orderTotal: bad",
+            "order 7: orderTotal: bad",
+        ),
+        ("Shipped on 2026-03-01: 3 days ago.", "Shipped on 2026-03-01: 3 days ago."),
+    ],
+)
+def test_jargon_of_an_answer_is_put_last_or_left_out(message: str, said: str) -> None:
+    assert plainly(message) == said
+
+
 def test_the_list_says_who_looks_after_what(shop: Shop) -> None:
     label = edited(shop)
     shop.bcss("hold", "assign", label, "Robin")
@@ -448,3 +475,31 @@ def test_looking_at_holds_asks_no_vendor(shop: Shop) -> None:
     shop.bcss("hold", "list", "--csv")
     shop.bcss("why", EDITED)
     assert shop.calls() == 0
+
+
+def test_a_deleted_order_is_said_to_be_deleted_before_and_after_the_decision(
+    tmp_path: Path,
+) -> None:
+    stage = Stage.of(tmp_path, NUMBER)
+    stage.ship(NUMBER)
+    stage.run()
+    stage.ss("delete", NUMBER)
+    stage.pass_time(86_400)
+    for _ in range(2):
+        stage.run()
+
+    told = why_text(stage)
+    assert "was deleted in ShipStation. It is booked: invoice PS-INV103001" in told
+    assert "Nothing happens until H-0001 is decided." in told
+
+    assert stage.decide(review.approve).endswith("and books nothing more.")
+    stage.run()
+    told = why_text(stage)
+    assert "was deleted in ShipStation. It is not booked: deleted in ShipStation. So far: " in told
+    assert "credited by PS-CR105001" in told
+
+
+def why_text(stage: Stage) -> str:
+    with stage.rig.connection() as conn:
+        unit = conn.store.units.of_orders([stage.orders[NUMBER]])[-1]
+        return why_unit(conn.store, unit, ZoneInfo("America/New_York"))
