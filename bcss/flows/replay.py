@@ -81,15 +81,17 @@ def replay(conn: Connection, choice: Choice) -> None:
         _read_again(conn, chosen)
     _release(conn, chosen)
     only = frozenset(unit.unit_id for unit in chosen.units)
+    tried = False
     try:
         pull_orders(conn, only)
         if not conn.report.errors:
             pull_shipments(conn, only)
+        tried = not conn.report.errors
     finally:
-        _settle(conn, chosen)
+        _settle(conn, chosen, tried=tried)
 
 
-def _settle(conn: Connection, chosen: Chosen) -> None:
+def _settle(conn: Connection, chosen: Chosen, *, tried: bool) -> None:
     """End the holds of what is no longer held, and hold again what nobody got to."""
     with conn.store.write():
         for unit in chosen.units:
@@ -100,7 +102,7 @@ def _settle(conn: Connection, chosen: Chosen) -> None:
                 said = f": {hold.message}" if hold else "."
                 conn.report.notes.append(f"{unit.order_number} is still held, {current.held}{said}")
                 continue
-            if conn.report.errors and conn.store.holds.open_for(subject):
+            if not tried and conn.store.holds.open_for(subject):
                 conn.store.units.save(replace(current, held=unit.held))
             else:
                 conn.store.holds.close(subject, conn.now(), by=FLOW, note="tried again")
