@@ -1,6 +1,7 @@
 """What every decision about a hold needs: the hold as it was shown, its orders, and the trail."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from bcss.errors import FixConfig
 from bcss.flows.anew import FLOW
@@ -13,6 +14,15 @@ from bcss.mapping.text import clean
 from bcss.money import show
 from bcss.store.trail import Event
 from bcss.units import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A person's word on a hold as it was shown to them."""
+
+    hold: Hold
+    by: str
+    note: str
 
 
 def find(conn: Connection, text: str) -> Hold:
@@ -130,3 +140,15 @@ def not_booked(conn: Connection, unit: Unit, hold: Hold, *, beside: str = "") ->
 
 def _gone(conn: Connection, order_id: int) -> bool:
     return conn.store.orders.is_gone(order_id)
+
+
+def goes_on(conn: Connection, unit: Unit, hold: Hold) -> str:
+    """Say whether a store posts again once this hold over a posted total has ended."""
+    others = [
+        one
+        for one in conn.store.holds.open()
+        if one.why == hold.why and one.store_id == unit.store_id and one.hold_id != hold.hold_id
+    ]
+    if not others:
+        return f"store {unit.store_id} posts again"
+    return f"store {unit.store_id} stays stopped until {others[0].label} is decided"

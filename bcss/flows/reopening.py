@@ -6,9 +6,8 @@ from bcss.booking.replan import AS_IS, REVERSE
 from bcss.errors import FixConfig
 from bcss.flows.anew import FLOW
 from bcss.flows.connection import Connection
-from bcss.flows.decisions import need_reason, numbered, unit_of
+from bcss.flows.decisions import Decision, need_reason, numbered, unit_of
 from bcss.flows.planning import IGNORED
-from bcss.flows.review import Decision
 from bcss.holds import Hold
 from bcss.store.trail import Event
 from bcss.units import State, Unit

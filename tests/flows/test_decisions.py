@@ -2,70 +2,20 @@
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from bcss.config.schema import ItemAlias
 from bcss.errors import FixConfig
 from bcss.flows import review
-from bcss.flows.reopening import find_ended, reopen
-from bcss.flows.replay import Choice, replay
-from bcss.holds import NO_EFFECT, REASONS, Hold, Why
+from bcss.holds import NO_EFFECT, REASONS, Why
 from bcss.sandbox.businesscentral import posting
-from bcss.units import State
-from tests.flows.stage import Stage, balance, order_row
+from tests.flows.clerk import NUMBER, booked, decide, disputed, stops, trail, unknown_sku
+from tests.flows.stage import Stage, balance
 from tests.rig import STORE
 
-NUMBER, OTHER, THIRD = "SO-1001", "SO-1002", "SO-1003"
 DAY = 86_400
-
-
-def booked(folder: Path, **orders: object) -> Stage:
-    """Return a stage on which one order is posted and two others wait."""
-    stage = Stage.of(folder, NUMBER, OTHER, THIRD, **orders)
-    stage.ship(NUMBER)
-    stage.run()
-    assert [row["posted"] for row in stage.invoices] == [True]
-    return stage
-
-
-def disputed(folder: Path) -> Stage:
-    """Return a stage on which two posted totals differ, and a third order is to be posted."""
-    stage = booked(folder)
-    stage.bc("set", switches={"invoice_rounding": "1.00"})
-    stage.ship(OTHER)
-    stage.ship(THIRD)
-    stage.run()
-    stage.bc("set", switches={"invoice_rounding": ""})
-    stage.take(order_row("SO-1004", ("ITEM-24", 1, "24.00")))
-    stage.ship("SO-1004")
-    assert [hold.why for hold in stage.holds()] == [Why.POSTED_TOTAL_DIFFERS] * 2
-    return stage
-
-
-def decide(stage: Stage, verb: str, hold: Hold, note: str = "as agreed") -> str:
-    acts = {"approve": review.approve, "ignore": review.ignore, "reopen": reopen}
-    with stage.rig.connection() as conn:
-        return acts[verb](conn, review.Decision(hold, "clerk", note))
-
-
-def stops(stage: Stage) -> dict[int, str]:
-    with stage.rig.connection() as conn:
-        return conn.store.store_stops()
-
-
-def replayed(stage: Stage, number: str) -> list[str]:
-    parts = [("replay", lambda conn: replay(conn, Choice(orders=(number,))))]
-    return stage.rig.run(parts).report.notes
-
-
-def trail(stage: Stage, number: str) -> list[str]:
-    with stage.rig.connection() as conn:
-        unit = conn.store.units.of_orders([stage.orders[number]])[-1]
-        return [row.summary for row in conn.store.trail.of([f"unit:{unit.unit_id}"])]
 
 
 # ------------------------------------------------------------------ A1: a stopped store
@@ -267,93 +217,6 @@ def test_a_blank_reason_is_none(tmp_path: Path, verb: str, note: str) -> None:
         decide(stage, verb, before[0], note)
 
     assert stage.holds() == before
-
-
-def unknown_sku(folder: Path) -> Stage:
-    stage = Stage.of(folder)
-    stage.take(order_row(NUMBER, ("MYSTERY", 1, "7.00")))
-    stage.ship(NUMBER)
-    stage.run()
-    assert [hold.why for hold in stage.holds()] == [Why.UNKNOWN_SKU]
-    return stage
-
-
-def test_an_ignored_order_is_named_by_replay_and_taken_back_by_reopening(tmp_path: Path) -> None:
-    stage = unknown_sku(tmp_path)
-    (hold,) = stage.holds()
-    assert decide(stage, "ignore", hold, "a test") == (
-        "SO-1001 (7.00 USD) will not be booked by bcss."
-    )
-
-    (told,) = replayed(stage, NUMBER)
-    assert told == (
-        'SO-1001 was ignored by clerk on 2026-03-10 and is not tried again (H-0001: "a test"). '
-        'bcss hold reopen 1 --note "why" takes that back.'
-    )
-    assert stage.unit(NUMBER).state is State.DROPPED
-    decide(stage, "reopen", hold)
-    assert [one.label for one in stage.holds()] == ["H-0001"]
-    stage.run()
-    assert [(one.label, one.since) for one in stage.holds()] == [("H-0001", hold.since)]
-    assert any("reopened H-0001" in text for text in trail(stage, NUMBER))
-    orders = stage.rig.config.orders
-    known = replace(orders, skus={"MYSTERY": ItemAlias("ITEM-24")})
-    stage.rig.config = replace(stage.rig.config, orders=known)
-    stage.run()
-    assert (len(stage.posted), stage.holds()) == (1, [])
-
-
-def test_a_correction_that_was_ignored_or_approved_by_mistake_is_taken_back(tmp_path: Path) -> None:
-    stage = booked(tmp_path)
-    stage.reprice(NUMBER, "12.00")
-    stage.run()
-    (hold,) = stage.holds()
-
-    for verb in ("ignore", "approve"):
-        decide(stage, verb, hold)
-        assert stage.holds() == []
-        decide(stage, "reopen", hold)
-        assert stage.run().report.credited == 0
-        assert [one.label for one in stage.holds()] == ["H-0001"]
-
-    decide(stage, "approve", hold)
-    stage.run()
-    with pytest.raises(FixConfig, match="bcss has acted on that since"):
-        decide(stage, "reopen", hold)
-    assert str(balance(stage)) == "29.50"
-
-
-def test_a_disputed_total_that_is_reopened_stops_its_store_again(tmp_path: Path) -> None:
-    stage = disputed(tmp_path)
-    first, second = stage.holds()
-    decide(stage, "ignore", first)
-    decide(stage, "ignore", second)
-
-    decide(stage, "reopen", second)
-
-    assert list(stops(stage)) == [STORE]
-    assert stage.run().report.posted == 0
-
-
-def test_only_a_persons_last_decision_can_be_reopened(tmp_path: Path) -> None:
-    stage = booked(tmp_path)
-    stage.reprice(NUMBER, "12.00")
-    stage.run()
-    with stage.rig.connection() as conn, pytest.raises(FixConfig, match="H-0001 is open"):
-        find_ended(conn, "H-1")
-    (first,) = stage.holds()
-    stage.reprice(NUMBER, "13.00")
-    stage.run()
-
-    with pytest.raises(FixConfig, match="not ended by a person's decision"):
-        decide(stage, "reopen", first)
-
-    (second,) = stage.holds()
-    decide(stage, "ignore", second)
-    stage.reprice(NUMBER, "14.00")
-    stage.run()
-    with pytest.raises(FixConfig, match="H-0002 was followed by H-0003"):
-        decide(stage, "reopen", second)
 
 
 # ------------------------------------------------------------------ B1: approving does something

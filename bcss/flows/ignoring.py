@@ -1,0 +1,137 @@
+"""End a hold for good: what stays out of the books, and what stays in them as it is."""
+
+from dataclasses import replace
+
+from bcss.booking.replan import AS_IS, shape, shared
+from bcss.errors import FixConfig
+from bcss.flows import anew
+from bcss.flows.anew import Sight
+from bcss.flows.connection import Connection
+from bcss.flows.decisions import (
+    Decision,
+    close,
+    evidence_of,
+    goes_on,
+    need_reason,
+    not_booked,
+    unchanged,
+    unit_of,
+)
+from bcss.flows.planning import IGNORED
+from bcss.holds import Hold, Why
+from bcss.money import show
+from bcss.units import AFTER_POST, REVERSING, State, Unit
+
+_POSTED = (Why.POSTED_TOTAL_DIFFERS, Why.BOOKED_TWICE)
+_IN_DOUBT = (State.REV_INTENT, State.REV_POST_INTENT)
+
+
+def ignore(conn: Connection, decision: Decision) -> str:
+    """End a hold for good and book nothing more of it; return what that means, in words."""
+    need_reason(decision.note)
+    with conn.booking("hold ignore"):
+        unit = unit_of(conn, unchanged(conn, decision.hold))
+        sight = anew.look(conn, unit) if unit else Sight()
+        if unit and sight.posted and sight.document:
+            total = show(sight.document.total_including_tax, sight.document.currency_code)
+            raise FixConfig(
+                f"{unit.draft_number} was posted in Business Central meanwhile as "
+                f"{sight.document.number} ({total}).",
+                hint=f"Approve {decision.hold.label}, so that bcss knows it as the order's invoice.",
+            )
+        with conn.store.write():
+            return _ignored(conn, decision, sight)
+
+
+def _ignored(conn: Connection, decision: Decision, sight: Sight) -> str:
+    hold = unchanged(conn, decision.hold)
+    unit = unit_of(conn, hold)
+    if unit is None:
+        meaning = _ignored_record(hold)
+    else:
+        meaning = _ignored_unit(conn, unit, decision, sight)
+        conn.store.orders.mark_dirty(conn.store.units.members(unit.unit_id))
+    close(conn, hold, "ignored", meaning, decision.by, decision.note)
+    return meaning
+
+
+def _ignored_record(hold: Hold) -> str:
+    if hold.why == Why.UNKNOWN_STORE:
+        raise FixConfig(
+            f"{hold.label} is about a whole store.",
+            hint=f"Set the store to ignore in the config: orders.stores: {hold.store_id}: ignore.",
+        )
+    return "The record is left out; it is held again when ShipStation changes it."
+
+
+def _ignored_unit(conn: Connection, unit: Unit, decision: Decision, sight: Sight) -> str:
+    number = unit.document_number or unit.draft_number
+    if unit.state in REVERSING:
+        return _reversal_left(conn, unit)
+    gone = unit.held == Why.DRAFT_GONE and not unit.document_number
+    if not gone and (
+        unit.state in AFTER_POST or (unit.state is State.POST_INTENT and _twice(unit))
+    ):
+        return _stays(conn, unit, decision.hold)
+    if unit.state is State.POST_INTENT:
+        raise FixConfig(
+            f"Whether {number} was posted is not known yet.",
+            hint="Run bcss pull-shipments, which reads it back, then decide.",
+        )
+    conn.store.units.save(
+        replace(
+            unit,
+            state=State.DROPPED,
+            waiting=f"{IGNORED}{decision.by}",
+            waiting_since=conn.now(),
+            held="",
+            updated_at=conn.now(),
+        )
+    )
+    left = f"{not_booked(conn, unit, decision.hold)} will not be booked by bcss"
+    if unit.state in (State.DRAFTED, State.CREATE_INTENT) and not gone and not sight.gone:
+        return f"{left}; delete the draft {number} in Business Central by hand."
+    return f"{left}."
+
+
+def _stays(conn: Connection, unit: Unit, hold: Hold) -> str:
+    """Let a booked document stand for the order as it is now, until that changes again."""
+    number = unit.document_number or unit.draft_number
+    approved = AS_IS + shape(unit.money_hash, evidence_of(conn, unit))
+    if hold.why in _POSTED:
+        approved = f"posted:{number}"  # says nothing of the order, which may have changed since
+    elif hold.why == Why.KEY_SHARED:
+        approved = shared(hold.content)
+    kept = replace(unit, held="", state=State.CONFIRMED, approved=approved, updated_at=conn.now())
+    conn.store.units.save(kept)
+    if hold.why == Why.POSTED_TOTAL_DIFFERS:
+        return f"{number} stays booked as it is; {goes_on(conn, unit, hold)}."
+    if hold.why == Why.KEY_SHARED:
+        return f"{number} stays booked as it is. {_others(conn, unit, hold)}"
+    return f"{number} stays booked as it is."
+
+
+def _others(conn: Connection, unit: Unit, hold: Hold) -> str:
+    booked = unit.draft.order_number if unit.draft else unit.order_number
+    return f"{not_booked(conn, unit, hold, beside=booked)} will not be booked by bcss."
+
+
+def _reversal_left(conn: Connection, unit: Unit) -> str:
+    if unit.state in _IN_DOUBT:
+        raise FixConfig(
+            f"Whether {unit.document_number} was credited is not known yet.",
+            hint="Approve the hold, which has it looked up again, then decide.",
+        )
+    approved = AS_IS + shape(unit.money_hash, evidence_of(conn, unit))
+    kept = replace(unit, held="", state=State.CONFIRMED, approved=approved, updated_at=conn.now())
+    conn.store.units.save(kept)
+    if unit.memo_id:
+        return (
+            f"{unit.document_number} stays booked; delete draft credit memo {unit.memo_draft} in "
+            "Business Central by hand."
+        )
+    return f"{unit.document_number} stays as it is in Business Central."
+
+
+def _twice(unit: Unit) -> bool:
+    return unit.held == Why.BOOKED_TWICE
