@@ -247,11 +247,11 @@ class Queue:
         hold to decide about cannot be.
         """
         held = self._where(
-            "why = 'posted_total_differs' AND closed_at IS NULL AND subject IN "
-            "(SELECT 'unit:' || unit_id FROM unit WHERE post_attempted = 1) "
-            "ORDER BY hold_id DESC"
+            "why = 'posted_total_differs' AND closed_at IS NULL AND EXISTS (SELECT 1 FROM unit "
+            "WHERE unit_id = CAST(substr(subject, 6) AS INTEGER) AND post_attempted = 1) "
+            "ORDER BY since, hold_id"
         )
-        return {hold.store_id: hold for hold in held if hold.store_id is not None}
+        return {hold.store_id: hold for hold in reversed(held) if hold.store_id is not None}
 
     def new_in_run(self, run_id: int) -> list[Hold]:
         """Return what a run held newly and still holds."""

@@ -121,6 +121,7 @@ CREATE TABLE hold (
 ) STRICT;
 CREATE UNIQUE INDEX hold_open ON hold (subject) WHERE closed_at IS NULL;
 CREATE INDEX hold_run ON hold (run_id);
+CREATE INDEX hold_subject ON hold (subject);
 
 CREATE TABLE watermark (
   stream TEXT PRIMARY KEY, reached TEXT NOT NULL, polled_from TEXT NOT NULL, completed TEXT NOT NULL

@@ -224,3 +224,39 @@ def test_an_unlisted_store_is_decided_in_the_configuration(shop: Shop) -> None:
     shop.configure()
     assert shop.bcss("pull-orders").code == 0
     assert "unknown_store" not in reasons(shop).values()
+
+
+def test_an_ignored_order_is_named_and_taken_back(shop: Shop) -> None:
+    shop.bcss("sync", "all")
+    blank = shop.bcss("hold", "ignore", "1", "--note", "   ")
+    assert (blank.code, reasons(shop)) == (2, {"SO-100010": "unknown_sku"})
+    decide(shop, "ignore")
+
+    again = shop.bcss("replay", "--order", "SO-100010")
+    assert "SO-100010 was ignored by" in again.err
+    assert "bcss hold reopen 1" in again.err
+    taken_back = decide(shop, "reopen", "1")
+    assert (taken_back.code, taken_back.out.startswith("H-0001 reopened")) == (0, True)
+    assert reasons(shop) == {"SO-100010": "unknown_sku"}
+    assert decide(shop, "reopen", "1").code == 2
+    assert "seen by the test" in shop.bcss("audit", "show", "SO-100010").out
+
+
+def test_a_number_whose_hold_has_changed_names_the_one_that_holds_now(shop: Shop) -> None:
+    shop.bcss("sync", "all")
+    order = next(iter(shop.world.shipstation.state()["orders"]))
+    items = [dict(item) for item in order["items"]]
+    for extra in (1, 3):
+        items[0]["quantity"] += extra
+        changes = {"items": items}
+        edit = {"action": "edit", "orderId": order["orderId"], "changes": changes}
+        shop.world.run("shipstation", edit)
+        shop.bcss("sync", "all")
+
+    refused = decide(shop, "approve", "2")
+
+    assert (refused.code, "H-0002 has changed since it was shown: now H-0003" in refused.err) == (
+        2,
+        True,
+    )
+    assert decide(shop, "approve", "3").code == 0
