@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bcss.booking.desk import Desk
-from bcss.booking.judge import Nothing, One, Several, is_under, judge
+from bcss.booking.judge import Nothing, One, Several, is_posted, is_under, judge
 from bcss.booking.lookup import adopt, by_id, read_documents
 from bcss.booking.machine import batches, confirm_open
 from bcss.booking.withdraw import CANCEL, REPLACE, clear
@@ -14,7 +14,7 @@ from bcss.flows.capture import capture, keep_batch, subject_of
 from bcss.flows.connection import Connection
 from bcss.flows.deleted import ids_of, note_deleted
 from bcss.flows.orders import desk_of
-from bcss.flows.planning import plan
+from bcss.flows.planning import IGNORED, plan
 from bcss.flows.rebuild import find_unborn
 from bcss.holds import Verdict, Why
 from bcss.shipstation import streams
@@ -89,16 +89,38 @@ def _documents(conn: Connection) -> int:
     """Look for documents under the references of settled units; delete our surplus drafts."""
     units = [*conn.store.units.confirmed_since(conn.now() - SPAN), *_waiting(conn)]
     forgotten = _forgotten(conn)
-    if not units and not forgotten:
+    ignored = conn.store.units.left_out(IGNORED, conn.now() - SPAN)[:_MOST_LOST]
+    if not units and not forgotten and not ignored:
         return 0
     desk = desk_of(conn, FLOW)
     find_unborn(desk, forgotten)
+    with desk.lock():
+        for unit in ignored:
+            _posted_after_all(desk, unit)
     surplus = 0
     for group in batches(units):
         with desk.lock():
             surplus += _compare_documents(desk, group)
     confirm_open(desk)
     return surplus
+
+
+def _posted_after_all(desk: Desk, unit: Unit) -> None:
+    """Take up the draft of an ignored order that a person has posted instead of deleting it."""
+    found = by_id(desk, unit)
+    with desk.write():
+        current = desk.store.units.get(unit.unit_id)
+        taken = desk.store.units.by_reference(unit.reference)
+        if current != unit or taken or (found and not is_posted(found[0], unit)):
+            return
+        if not found:
+            desk.save(unit, document_id="", draft_number="")  # deleted, as it was to be
+            return
+        adopt(desk, unit, found[0], posted=True)
+        desk.report.notes.append(
+            f"{unit.order_number} was ignored, and {found[0].number} was posted for it by hand: "
+            "bcss takes that as its invoice."
+        )
 
 
 def _waiting(conn: Connection) -> list[Unit]:

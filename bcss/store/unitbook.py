@@ -83,6 +83,16 @@ class UnitBook:
         """Return the units confirmed since a time, held ones included."""
         return self._where("state = 'confirmed' AND updated_at >= ? ORDER BY unit_id", iso(instant))
 
+    def left_out(self, waiting: str, instant: datetime) -> list[Unit]:
+        """Return the units dropped since a time for a reason that begins so, with a document."""
+        return self._where(
+            "document_id <> '' AND state = 'dropped' AND substr(waiting, 1, ?) = ? "
+            "AND updated_at >= ? ORDER BY unit_id",
+            len(waiting),
+            waiting,
+            iso(instant),
+        )
+
     def held(self) -> list[Unit]:
         """Return the units that something holds."""
         return self._where("held <> '' ORDER BY unit_id")

@@ -353,3 +353,40 @@ def test_a_replay_that_business_central_kept_from_trying_leaves_the_hold(tmp_pat
     replayed(stage)
 
     assert (stage.holds(), stage.unit(NUMBER).held) == (before, Why.POST_REFUSED)
+
+
+def ignored_draft(folder: Path) -> Stage:
+    stage = held_draft(folder, Why.POST_REFUSED)
+    stage.decide(review.ignore)
+    return stage
+
+
+def sweep(stage: Stage) -> list[str]:
+    stage.pass_time(86_400)
+    return stage.run().report.notes
+
+
+def test_the_draft_of_an_ignored_order_that_was_posted_after_all_is_its_invoice(
+    tmp_path: Path,
+) -> None:
+    stage = ignored_draft(tmp_path)
+    sweep(stage)
+    assert stage.unit(NUMBER).state is State.DROPPED
+    number = post_by_hand(stage)
+
+    (told,) = sweep(stage)
+    assert told.startswith(f"SO-1001 was ignored, and {number} was posted for it by hand")
+    assert (stage.unit(NUMBER).state, stage.holds()) == (State.CONFIRMED, [])
+    stage.ss("cancel", NUMBER)
+    stage.run()
+    assert [hold.why for hold in stage.holds()] == [Why.CANCELLED_AFTER_POST]
+
+
+def test_the_draft_of_an_ignored_order_that_was_deleted_is_asked_for_once(tmp_path: Path) -> None:
+    stage = ignored_draft(tmp_path)
+    stage.bc("delete_by_person", id=stage.invoices[0]["id"])
+
+    assert (sweep(stage), sweep(stage)) == ([], [])
+
+    unit = stage.unit(NUMBER)
+    assert (unit.state, unit.document_id, stage.invoices) == (State.DROPPED, "", [])
