@@ -57,6 +57,8 @@ class Play:
                 return True
             except BcssError as error:
                 self.conduct.broken.append(f"I17 a run was refused: {error}")
+            finally:
+                self.conduct.ended()
         return False
 
     def fault(self, rule: Mapping[str, Any]) -> None:
