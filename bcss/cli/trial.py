@@ -1,5 +1,6 @@
 """Try bcss without an account: the imitations in the foreground, and a demonstration."""
 
+import signal
 import threading
 from datetime import date
 from pathlib import Path
@@ -83,6 +84,8 @@ def _serve(seed: dict[str, Any], bc_port: int, shipstation_port: int) -> Exit:
         raise FixConfig(f"The sandbox does not understand its data: {error}.") from None
     except OSError as error:
         raise FixConfig(f"The sandbox cannot listen: {error.strerror}.") from None
+    # Whoever starts it in the background of a script may end it by SIGINT all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     told = {name: getattr(urls, name) for name in ("business_central", "authority", "shipstation")}
     told["shipstation_v2"] = urls.shipstation  # V2 is below /v2 on the same server
     try:

@@ -27,7 +27,7 @@ from tests.simulation.weather import storm
 
 START = date(2026, 3, 1)
 EXITS = {0, 3, 4, 5}
-SHORT = 3000
+SHORT = 2200
 _GAPS = (1, 20, 61, 310, 700, 1500, 7200)
 _PAUSES = (30, 600, 2400)  # the last is longer than the settle horizon
 _RESTS = (21, 3, 21, 21, 3)  # hours; the sweep is due after 20
@@ -101,8 +101,8 @@ class Play:
 def simulate(seed: int, folder: Path) -> History:
     """Play one seed and return its history; `broken` is empty when every promise was kept.
 
-    Seeds from `SHORT` on are for the long run: shorter histories of fewer orders, and fewer of them
-    are judged for how soon they come to rest and for secrets on the disk.
+    Seeds from `SHORT` on, and so the long run, are shorter histories of fewer orders, and fewer of
+    them are judged for how soon they come to rest and for secrets on the disk.
     """
     rng = random.Random(seed)
     history = History(seed)
