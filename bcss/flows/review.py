@@ -27,9 +27,9 @@ from bcss.flows.decisions import (
     unchanged,
     unit_of,
 )
+from bcss.flows.gathering import VANISHED
 from bcss.flows.ignoring import ignore
 from bcss.flows.orders import desk_of
-from bcss.flows.planning import VANISHED
 from bcss.holds import REASONS, Hold, Verdict, Why
 from bcss.mapping.hashes import booked_hash
 from bcss.mapping.text import clean

@@ -132,7 +132,7 @@ def _captured_members_only(patch: Patch) -> None:
         stored = conn.store.orders
         return replace(families.close(order_id, stored.related, stored.children), missing=())
 
-    patch.setattr(planning, "_complete", close)
+    patch.setattr(planning, "complete", close)
 
 
 def _any_poll(patch: Patch) -> None:
