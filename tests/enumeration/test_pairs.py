@@ -17,7 +17,7 @@ from tests.enumeration.play import SETTLED, SOON, Play, Stage
 from tests.enumeration.points import has_effect
 from tests.enumeration.snapshot import Snapshot, fingerprint
 
-SHAPES = ("simple", "split", "ship_and_invoice")
+SHAPES = ("simple", "split", pytest.param("ship_and_invoice", marks=pytest.mark.nightly))
 PARTS = 4
 
 

@@ -35,7 +35,7 @@ from tests.simulation.sim import simulate
     ],
 )
 def test_a_seed_that_once_failed_keeps_every_promise(seed: int, what: str, tmp_path: Path) -> None:
-    history = simulate(seed, tmp_path)
+    history = simulate(seed, tmp_path, short=False)
 
     assert not history.broken, f"{what}\n{history.story()}"
 
