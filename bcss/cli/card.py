@@ -10,17 +10,18 @@ from bcss.cli.history import ending_words
 from bcss.cli.papers import Names, document_blocks, document_object, names_of
 from bcss.cli.render import Block, Table, age, printable, when
 from bcss.cli.standing import why_unit
-from bcss.cli.words import next_step, plainly, priced, until, waiting_words
+from bcss.cli.words import BY_HAND, next_step, plainly, priced, until, waiting_words
 from bcss.clock import Clock, parse_utc
 from bcss.config.schema import Config
 from bcss.flows.connection import Connection
+from bcss.flows.ignoring import foretold
 from bcss.flows.proposal import proposal
 from bcss.holds import REASONS, Hold, Verdict, Why
 from bcss.mapping.amounts import line_amount
 from bcss.mapping.readiness import Drop, Wait
 from bcss.money import show
 from bcss.store.db import Store
-from bcss.units import Draft, DraftLine, Unit
+from bcss.units import REVERSING, Draft, DraftLine, Unit
 
 _CORRECTED = (
     Why.EDITED_AFTER_POST,
@@ -32,6 +33,7 @@ _CORRECTED = (
     Why.CREDITED_BY_HAND,
 )
 _SHOWN_NUMBERS = 20
+_APPROVING = "Approving books "  # as bcss.booking.judge says it last
 
 
 def unit_of(store: Store, hold: Hold, config: Config) -> Unit | None:
@@ -65,8 +67,21 @@ def _next(store: Store, hold: Hold, config: Config) -> list[Block]:
         *([f"orders: {printable(numbers)}"] if numbers else []),
         f"next step: {printable(next_step(hold, config))}",
         f"approving: {reason.approving}",
+        f"ignoring: {printable(ignoring(store, hold, config))}",
         f"meanwhile: {until(hold)}",
     ]
+
+
+def ignoring(store: Store, hold: Hold, config: Config) -> str:
+    """Say beforehand what ignoring a hold means."""
+    return foretold(at_rest(store, config), hold)
+
+
+def draft_total(hold: Hold) -> str:
+    """Return what approving a draft that a person edited books, as its message says; or nothing."""
+    if hold.why != Why.BC_DRAFT_EDITED or _APPROVING not in hold.message:
+        return ""
+    return hold.message.rpartition(_APPROVING)[2].partition(":")[0]
 
 
 def _numbers(store: Store, hold: Hold) -> str:
@@ -101,6 +116,8 @@ def paper(store: Store, unit: Unit | None, config: Config) -> dict[str, Any] | N
         draft = found
     seen = _last_seen(store, unit) if unit.bc_total is not None else None
     found_object = document_object(store, unit, draft, names, unit.bc_total)
+    if unit.held == Why.BC_DRAFT_EDITED:  # of that draft only the message tells
+        return found_object | {"edited": True, "lines": [], "bc_total": None, "bc_total_seen": None}
     return found_object | {"bc_total_seen": seen}
 
 
@@ -124,7 +141,7 @@ def correction(
         return None
     now = proposal(at_rest(store, config), unit)
     fresh = now if isinstance(now, Draft) and hold.why != Why.VOIDED_AFTER_POST else None
-    by_hand = hold.why == Why.CREDITED_BY_HAND
+    by_hand = hold.why == Why.CREDITED_BY_HAND or unit.memo_number == BY_HAND
     zone = config.business_central.time_zone
     was = unit.bc_total if unit.bc_total is not None else unit.draft.gross
     return {
@@ -202,6 +219,29 @@ def correction_blocks(found: Mapping[str, Any] | None) -> list[Block]:
     rows.append([*total, *([_is_total(found)] if fresh else [])])
     headers = ("", f"was booked as {found['document_number']}", *(["is now"] if fresh else []))
     return [Table(headers, rows), printable(f"approving books: {_booked(found)}")]
+
+
+def credit(store: Store, unit: Unit, config: Config) -> dict[str, Any] | None:
+    """Return what an approved correction comes to; None where no correction is under way."""
+    decided = [hold for hold in store.holds.of([f"unit:{unit.unit_id}"]) if hold.closed_at]
+    if unit.state not in REVERSING or not decided:
+        return None
+    found = correction(store, decided[-1], unit, config)
+    if found is None or found["credit_memo_total"] is None:
+        return found
+    return found | {"credit_memo_date": unit.memo_date or found["credit_memo_date"]}
+
+
+def credit_text(found: Mapping[str, Any]) -> str:
+    """Say what an approved correction credits, and what it books then."""
+    number, currency = found["document_number"], found["currency"]
+    text = f"{number} was credited by hand"
+    if found["credit_memo_total"] is not None:
+        total = show(found["credit_memo_total"], currency)
+        text = f"credits {number}, {total}, dated {found['credit_memo_date']}"
+    if found["is_total"] is None:
+        return f"{text}; {found['then']}"
+    return f"{text}; then books {show(found['is_total'], currency)}, dated {found['new_dated']}"
 
 
 def _is_total(found: Mapping[str, Any]) -> str:

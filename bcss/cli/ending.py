@@ -17,12 +17,19 @@ class Terminated(BaseException):
     """The process was asked to end; raised once, so that everything open is closed."""
 
 
+class Declined(Exception):
+    """A person was asked and said no; its text says what was not done."""
+
+
 def guarded(command: Callable[[], Exit], as_json: bool, verbose: int) -> Exit:
     """Run a command to its exit code, whatever happens in it."""
     try:
         return command()
     except BcssError as error:
         return told(error, as_json=as_json, verbose=verbose)
+    except Declined as answer:
+        say(f"bcss: {answer}; nothing was changed.")
+        return Exit.INTERRUPTED
     except (KeyboardInterrupt, Terminated, typer.Abort) as end:
         said = "nothing was changed" if isinstance(end, typer.Abort) else "the next run goes on"
         say(f"bcss: interrupted; {said}.")

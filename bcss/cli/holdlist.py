@@ -10,7 +10,6 @@ from datetime import datetime
 
 from bcss.cli.render import Block, Table, age, aligned, printable
 from bcss.cli.words import ToDo, next_step, plainly, what_to_do
-from bcss.clock import iso
 from bcss.config.schema import Config
 from bcss.holds import Hold
 from bcss.money import show
@@ -79,7 +78,7 @@ def _cells(config: Config, hold: Hold) -> list[str]:
         str(hold.store_id or ""),
         hold.why,
         str(hold.release),
-        iso(hold.since),
+        hold.since.astimezone(config.business_central.time_zone).isoformat(timespec="seconds"),
     ]
     amount = show(hold.amount, hold.currency).split(" ")[0] if hold.amount is not None else ""
     rest = [hold.currency, hold.assigned, plainly(hold.message), next_step(hold, config)]

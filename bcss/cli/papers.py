@@ -16,7 +16,7 @@ from bcss.mapping.amounts import line_amount, lines_total
 from bcss.mapping.text import code as code_of
 from bcss.money import ZERO, show
 from bcss.store.db import Store
-from bcss.units import Draft, DraftLine, State, Unit
+from bcss.units import REVERSING, Draft, DraftLine, State, Unit
 
 _LATER = "known once drafted"
 _SHOWN_WAITING = 20
@@ -87,7 +87,6 @@ def document_object(
     """Return a unit's document as `--json` shows it; amounts are in its currency."""
     attempt = unit.attempt + 1 if unit.state in _UNBORN else unit.attempt
     printed = comments(draft, unit.unit_hash, attempt)
-    members = [store.orders.order(one) for one in store.units.members(unit.unit_id)]
     return {
         "order_number": unit.order_number,
         "order_key": unit.order_key,
@@ -118,7 +117,7 @@ def document_object(
             "unmapped": list(draft.tracking.unmapped),
         },
         "labels": label_objects(store, unit),
-        "shipstation_total": sum((one.order_total for one in members if one is not None), ZERO),
+        "shipstation_total": shipstation_total(store, unit),
         "expected_total": draft.gross,
         "our_total": lines_total(draft.lines, draft.currency),
         "bc_total": bc_total,
@@ -126,6 +125,25 @@ def document_object(
         "prices": draft.prices,
         "document_number": unit.document_number or unit.draft_number,
     }
+
+
+def shipstation_total(store: Store, unit: Unit) -> Decimal:
+    """Return what ShipStation says of a unit's orders.
+
+    An order of the same key that was cancelled or deleted is none of them; the parts of a split
+    order are, since ShipStation keeps the money of all on the first (shipstation.md §5).
+    """
+    found = [store.orders.order(one) for one in store.units.members(unit.unit_id)]
+    members = [one for one in found if one is not None]
+    parents = {one.parent_id for one in members} - {None}
+    counted = [
+        one
+        for one in members
+        if one.parent_id is not None
+        or one.order_id in parents
+        or not (one.status == "cancelled" or store.orders.is_gone(one.order_id))
+    ]
+    return sum((one.order_total for one in counted or members), ZERO)
 
 
 def _line(line: DraftLine, currency: str, names: Names) -> dict[str, Any]:
@@ -154,6 +172,8 @@ def _action(unit: Unit) -> str:
             action = "booked already"
         case _ if unit.held:
             action = "held"
+        case (state, _) if state in REVERSING:
+            action = "credit"
         case (State.DRAFTED, "cancel"):
             action = "delete the draft"
         case (State.DRAFTED, "replace"):
@@ -181,7 +201,11 @@ def waiting_object(unit: Unit) -> dict[str, Any]:
 
 def blocks_of(data: Mapping[str, Any]) -> list[Block]:
     """Lay out documents, then what is held, then what waits."""
-    blocks: list[Block] = [block for one in data["documents"] for block in document_blocks(one)]
+    blocks: list[Block] = [
+        block
+        for one in data["documents"]
+        for block in ([credited_line(one), ""] if one.get("credits") else document_blocks(one))
+    ]
     if data["holds"]:
         rows = [
             [
@@ -201,6 +225,11 @@ def blocks_of(data: Mapping[str, Any]) -> list[Block]:
     return blocks + ([f"… and {rest} more wait"] if rest > 0 else [])
 
 
+def credited_line(one: Mapping[str, Any]) -> str:
+    """Say what becomes of an order whose correction a person approved."""
+    return printable(f"{one['order_number']}: {one['credits']}")
+
+
 def document_blocks(one: Mapping[str, Any], zone: ZoneInfo | None = None) -> list[Block]:
     """Lay out one document with everything that is sent, and the three totals."""
     kind = next(words for kind, words in KINDS.items() if str(kind) == one["kind"])
@@ -218,6 +247,7 @@ def document_blocks(one: Mapping[str, Any], zone: ZoneInfo | None = None) -> lis
         "location",
     )
     printed = [line["description"] for line in one["lines"] if line["type"] == "Comment"]
+    rows = [_row(one, line) for line in _booked(one)]
     return [
         printable(
             f"{one['order_number']}: {one['action']}: {kind} for customer {one['customer']}, "
@@ -225,7 +255,7 @@ def document_blocks(one: Mapping[str, Any], zone: ZoneInfo | None = None) -> lis
         ),
         *(f"  {printable(text)}" for text in _header_texts(one)),
         *(f"  {label_line(label)}" for label in one["labels"]),
-        _used(Table(columns, [_row(one, line) for line in _booked(one)])),
+        *([_used(Table(columns, rows))] if rows else []),
         *(f"  prints on the customer's document: {printable(text)}" for text in printed),
         f"  totals: {_totals(one, zone)}",
         "",
@@ -285,7 +315,7 @@ def _totals(one: Mapping[str, Any], zone: ZoneInfo | None) -> str:
     before = " before tax" if one["tax"] == "computed" and one["prices"] == "net" else ""
     return (
         f"ShipStation {show(one['shipstation_total'], currency)}{_left_out(one)}, "
-        f"ours {show(one['our_total'], currency)}{before}, Business Central {_there(one, zone)}"
+        f"ours {show(one['our_total'], currency)}{before}{_theirs(one, zone)}"
     )
 
 
@@ -298,6 +328,12 @@ def _left_out(one: Mapping[str, Any]) -> str:
     if left_out > 0 and one["state"] in (*_UNBORN, State.DRAFTED):
         return f" ({amount} of it is not booked)"
     return f" now ({amount} {'more' if left_out > 0 else 'less'} than this document)"
+
+
+def _theirs(one: Mapping[str, Any], zone: ZoneInfo | None) -> str:
+    if one.get("edited"):
+        return "; the draft as it stands is in the message above"
+    return f", Business Central {_there(one, zone)}"
 
 
 def _there(one: Mapping[str, Any], zone: ZoneInfo | None) -> str:

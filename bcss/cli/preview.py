@@ -1,13 +1,14 @@
 """Show what the next run would do, on a copy of the state: nothing real is written."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import ceil
 from typing import Any
 
 from bcss.booking.desk import Limits, total_of
 from bcss.cli.answer import Answer
+from bcss.cli.card import credit, credit_text
 from bcss.cli.ending import error_object, paragraph
 from bcss.cli.options import RunLimits
 from bcss.cli.papers import Names, blocks_of, document_object, names_of, waiting_object
@@ -26,10 +27,10 @@ from bcss.flows.orders import settle_polls
 from bcss.flows.planning import plan
 from bcss.holds import Hold
 from bcss.money import ZERO, show
-from bcss.units import State, Unit
+from bcss.units import REVERSING, State, Unit
 
 _CALLS_EACH = Decimal("3.2")
-_COMING = (State.READY, State.CREATE_INTENT, State.DRAFTED, State.POST_INTENT)
+_COMING = (State.READY, State.CREATE_INTENT, State.DRAFTED, State.POST_INTENT, *REVERSING)
 _UNBORN = (State.READY, State.CREATE_INTENT)
 
 
@@ -42,6 +43,7 @@ class Forecast:
     left_by_limit: int
     calls: int
     sums: dict[str, Decimal]
+    credit: int = 0
 
 
 def preview(config: Config, limits: RunLimits, order: str | None = None) -> Answer:
@@ -108,7 +110,9 @@ def _shown(conn: Connection, limits: RunLimits, order: str | None) -> Answer:
     names = names_of(conn.store, conn.config)
     asked = order is not None
     documents = [_document(conn, unit, names, asked) for unit in units if unit.draft]
-    forecast = _forecast(conn, [unit for unit in units if not unit.held], limits)
+    corrected = [one["correction"] for one in documents if one.get("correction")]
+    coming = _forecast(conn, [unit for unit in units if not unit.held], limits)
+    forecast = _with_credits(coming, corrected)
     data = {
         "documents": documents,
         "holds": [hold_object(hold) for hold in holds],
@@ -145,7 +149,11 @@ def _document(conn: Connection, unit: Unit, names: Names, read: bool) -> dict[st
     if bc_total is None and read and unit.document_id:
         bc_total = _read_total(conn, unit)
     assert unit.draft is not None  # noqa: S101 - the caller leaves out units without one
-    return document_object(conn.store, unit, unit.draft, names, bc_total)
+    found = document_object(conn.store, unit, unit.draft, names, bc_total)
+    credited = None if unit.held else credit(conn.store, unit, conn.config)
+    if credited is None:
+        return found
+    return found | {"credits": credit_text(credited), "correction": credited}
 
 
 def _read_total(conn: Connection, unit: Unit) -> Decimal | None:
@@ -176,6 +184,23 @@ def _forecast(conn: Connection, units: Sequence[Unit], limits: RunLimits) -> For
     return Forecast(len(create), post, left, calls, sums)
 
 
+def _with_credits(forecast: Forecast, corrected: Sequence[Mapping[str, Any]]) -> Forecast:
+    """Count the credit memos of approved corrections, and the documents that follow them."""
+    memos = [one for one in corrected if one["credit_memo_total"] is not None]
+    again = [one for one in corrected if one["is_total"] is not None]
+    sums = dict(forecast.sums)
+    for one in again:
+        sums[one["currency"]] = sums.get(one["currency"], ZERO) + one["is_total"]
+    return replace(
+        forecast,
+        credit=len(memos),
+        create=forecast.create + len(again),
+        post=forecast.post + len(again),
+        calls=forecast.calls + ceil(_CALLS_EACH * (len(memos) + len(again))),
+        sums=sums,
+    )
+
+
 def _will_post(unit: Unit) -> bool:
     """Tell whether the next run posts a unit's document: not while its order is still open."""
     return unit.kind.posts and not (unit.draft and unit.draft.open)
@@ -193,6 +218,7 @@ def _most(conn: Connection, limits: RunLimits) -> int | None:
 
 def _forecast_object(forecast: Forecast) -> dict[str, Any]:
     return {
+        "credit": forecast.credit,
         "create": forecast.create,
         "post": forecast.post,
         "left_by_limit": forecast.left_by_limit,
@@ -204,8 +230,9 @@ def _forecast_object(forecast: Forecast) -> dict[str, Any]:
 def _forecast_text(forecast: Forecast) -> str:
     sums = " and ".join(show(total, code) for code, total in sorted(forecast.sums.items()))
     left = f", {forecast.left_by_limit} left to later runs" if forecast.left_by_limit else ""
+    credit = f"{forecast.credit} to credit, " if forecast.credit else ""
     return (
-        f"{forecast.create} to create, {forecast.post} to post"
+        f"{credit}{forecast.create} to create, {forecast.post} to post"
         + (f" ({sums})" if sums else "")
         + f"{left}; about {forecast.calls} calls to Business Central"
     )

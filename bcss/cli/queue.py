@@ -17,7 +17,7 @@ from bcss.money import show
 from bcss.store.db import Store
 
 Verb = Literal["approve", "ignore", "assign", "reopen"]
-_DONE = {
+DONE = {
     "approve": "approved",
     "ignore": "ignored",
     "assign": "assigned",
@@ -48,6 +48,7 @@ def listed(config: Config, who: str = "") -> Answer:
 def shown(config: Config, text: str) -> Answer:
     """Show one hold, ended ones included; an order number leads to its hold."""
     from bcss.cli import card  # noqa: PLC0415 - brings the mapping
+    from bcss.cli.figures import order_blocks, orders_of  # noqa: PLC0415
     from bcss.cli.history import came_of, ending_object  # noqa: PLC0415
 
     zone = config.business_central.time_zone
@@ -57,6 +58,7 @@ def shown(config: Config, text: str) -> Answer:
         about = card.about(store, unit, config)
         blocks = card.head(store, hold, config, store.clock.now())
         paper = card.paper(store, unit, config)
+        orders = [] if hold.closed_at else orders_of(store, hold, unit, config)
         proposed = None if hold.closed_at else card.correction(store, hold, unit, config)
         ending = ending_object(store, hold, zone)
         came = came_of(store, hold, zone) if ending else ""
@@ -67,11 +69,13 @@ def shown(config: Config, text: str) -> Answer:
         "about": about,
         "document": paper,
         "correction": proposed,
+        "orders": orders,
     }
     if ending:
         return Answer(data, [*blocks, f"what came of it: {printable(came)}"])
     told = [printable(about)] if about else []
-    return Answer(data, [*blocks, *_figures(proposed, paper, config), *told])
+    figures = _figures(proposed, paper, config)
+    return Answer(data, [*blocks, *order_blocks(orders), *figures, *told])
 
 
 def _figures(
@@ -91,7 +95,24 @@ def _meant(store: Store, text: str, config: Config) -> Hold:
     holds = _holds_of(store, text, config)
     if len(holds) == 1:
         return holds[0]
+    if not holds:
+        _refuse_ended(store, text, config)
     raise _unknown(text, holds, "show")
+
+
+def _refuse_ended(store: Store, text: str, config: Config) -> None:
+    """Raise FixConfig that names the newest ended hold of an order, where it has one."""
+    from bcss.cli.history import ending_words, generations  # noqa: PLC0415 - only here
+
+    units = [one for unit in find(store, text, config).units for one in generations(store, unit)]
+    ended = store.holds.of([f"unit:{unit.unit_id}" for unit in units])
+    if ended:
+        hold = max(ended, key=lambda one: one.hold_id)
+        how = ending_words(store, hold, config.business_central.time_zone)
+        raise FixConfig(
+            f"{text!r} has no open hold; {hold.label} has ended: {how.removeprefix('ended ')}.",
+            hint=f"bcss hold show {hold.label} tells what came of it.",
+        )
 
 
 def _holds_of(store: Store, text: str, config: Config) -> list[Hold]:
@@ -150,7 +171,10 @@ def decided(config: Config, verb: Verb, text: str, ask: Ask, to: str = "") -> An
         try:
             find_hold = reopening.find_ended if verb == "reopen" else review.find
             hold = find_hold(conn, label)
-            reason = ask(_seen(conn.store, hold, config), _question(verb, hold, config))
+            if verb == "approve":
+                review.refuse_at_once(conn, hold)
+            question = _question(conn.store, verb, hold, config)
+            reason = ask(_seen(conn.store, hold, config), question)
             decision = review.Decision(hold, actor(), reason)
             if verb == "assign":
                 meaning = review.assign(conn, decision, to)
@@ -162,25 +186,34 @@ def decided(config: Config, verb: Verb, text: str, ask: Ask, to: str = "") -> An
             raise
         finally:
             finish(conn)
-    done = _DONE[verb]
+    done = DONE[verb]
     data = {"id": hold.label, "decision": done, "meaning": meaning, "exit_code": int(Exit.DONE)}
     return Answer(data, [f"{hold.label} {done}: {printable(meaning)}"])
 
 
 def _seen(store: Store, hold: Hold, config: Config) -> list[Block]:
     from bcss.cli import card  # noqa: PLC0415 - brings the mapping
+    from bcss.cli.figures import order_blocks, orders_of  # noqa: PLC0415
 
     hold = priced(hold, config)
     unit = card.unit_of(store, hold, config)
     proposed = card.correction(store, hold, unit, config)
     paper = card.paper(store, unit, config)
     blocks = card.head(store, hold, config, store.clock.now())
-    return [*blocks, *_figures(proposed, paper, config)]
+    orders = orders_of(store, hold, unit, config) if hold.closed_at is None else []
+    return [*blocks, *order_blocks(orders), *_figures(proposed, paper, config)]
 
 
-def _question(verb: Verb, hold: Hold, config: Config) -> str:
-    """Name what is decided about, so that a wrong number shows."""
+def _question(store: Store, verb: Verb, hold: Hold, config: Config) -> str:
+    """Name what is decided about, so that a wrong number shows, and what comes of it."""
+    from bcss.cli import card  # noqa: PLC0415 - brings the mapping
+
     hold = priced(hold, config)
     about = f"order {hold.order_number}" if hold.order_number else hold.subject
     amount = f", {show(hold.amount, hold.currency)}" if hold.amount is not None else ""
-    return printable(f"{verb.capitalize()} {hold.label} ({about}{amount})?")
+    if verb == "approve" and (books := card.draft_total(hold)):
+        amount = f", books {books}"
+    asked = f"{verb.capitalize()} {hold.label} ({about}{amount})"
+    if verb != "ignore":
+        return printable(f"{asked}?")
+    return printable(f"{asked}: {card.ignoring(store, hold, config)} Go on?")

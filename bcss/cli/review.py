@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bcss.cli.answer import Answer, each, only
+from bcss.cli.ending import Declined
 from bcss.cli.options import Common, spread
 from bcss.errors import Exit, FixConfig
 
@@ -131,26 +132,26 @@ def _reason(note: str, rest: list[str] | None) -> str:
 def _decide(
     verb: Literal["approve", "ignore", "reopen"], hold: str, note: str, common: Common, *, yes: bool
 ) -> Exit:
-    from bcss.cli.queue import decided  # noqa: PLC0415 - brings HTTP
+    from bcss.cli.queue import DONE, decided  # noqa: PLC0415 - brings HTTP
 
     if not note and not sys.stdin.isatty():
         raise FixConfig("A decision needs a reason.", hint='Add --note "why".')
 
     def ask(seen: "list[Block]", question: str) -> str:
-        return _ask(seen, question, note, quiet=common.quiet, yes=yes)
+        reason = _ask(seen, note, quiet=common.quiet)
+        if sys.stdin.isatty() and not yes and not typer.confirm(question, err=True):
+            raise Declined(f"not {DONE[verb]}")
+        return reason
 
     return only(common, lambda config: decided(config, verb, hold, ask))
 
 
-def _ask(seen: "list[Block]", question: str, note: str, *, quiet: bool, yes: bool) -> str:
+def _ask(seen: "list[Block]", note: str, *, quiet: bool) -> str:
     """Show the hold with its document to the person who decides, and return their reason."""
     from bcss.cli.render import show_blocks  # noqa: PLC0415 - loaded by now
 
     if not quiet:
         show_blocks(seen, sys.stderr)
-    if not sys.stdin.isatty():
+    if note or not sys.stdin.isatty():
         return note
-    note = note or typer.prompt("Why", err=True)
-    if not yes:
-        typer.confirm(question, abort=True, err=True)
-    return note
+    return str(typer.prompt("Why", err=True))

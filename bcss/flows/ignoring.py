@@ -43,13 +43,23 @@ def ignore(conn: Connection, decision: Decision) -> str:
             return _ignored(conn, decision, sight)
 
 
+def foretold(conn: Connection, hold: Hold) -> str:
+    """Say what ignoring a hold would mean, in the words that follow it; asks no vendor."""
+    unit = unit_of(conn, hold)
+    try:
+        return _left(conn, unit, hold, Sight(), "")[1] if unit else _ignored_record(hold)
+    except FixConfig as error:
+        return f"It is refused. {error.message} {error.hint}"
+
+
 def _ignored(conn: Connection, decision: Decision, sight: Sight) -> str:
     hold = unchanged(conn, decision.hold)
     unit = unit_of(conn, hold)
     if unit is None:
         meaning = _ignored_record(hold)
     else:
-        meaning = _ignored_unit(conn, unit, decision, sight)
+        left, meaning = _left(conn, unit, decision.hold, sight, decision.by)
+        conn.store.units.save(left)
         conn.store.orders.mark_dirty(conn.store.units.members(unit.unit_id))
     close(conn, hold, "ignored", meaning, decision.by, decision.note)
     return meaning
@@ -64,7 +74,8 @@ def _ignored_record(hold: Hold) -> str:
     return "The record is left out; it is held again when ShipStation changes it."
 
 
-def _ignored_unit(conn: Connection, unit: Unit, decision: Decision, sight: Sight) -> str:
+def _left(conn: Connection, unit: Unit, hold: Hold, sight: Sight, by: str) -> tuple[Unit, str]:
+    """Return the unit as ignoring leaves it, and what that means; nothing is written."""
     number = unit.document_number or unit.draft_number
     if unit.state in REVERSING:
         return _reversal_left(conn, unit)
@@ -72,29 +83,27 @@ def _ignored_unit(conn: Connection, unit: Unit, decision: Decision, sight: Sight
     if not gone and (
         unit.state in AFTER_POST or (unit.state is State.POST_INTENT and _twice(unit))
     ):
-        return _stays(conn, unit, decision.hold)
+        return _stays(conn, unit, hold)
     if unit.state is State.POST_INTENT:
         raise FixConfig(
             f"Whether {number} was posted is not known yet.",
             hint="Run bcss pull-shipments, which reads it back, then decide.",
         )
-    conn.store.units.save(
-        replace(
-            unit,
-            state=State.DROPPED,
-            waiting=f"{IGNORED}{decision.by}",
-            waiting_since=conn.now(),
-            held="",
-            updated_at=conn.now(),
-        )
+    dropped = replace(
+        unit,
+        state=State.DROPPED,
+        waiting=f"{IGNORED}{by}",
+        waiting_since=conn.now(),
+        held="",
+        updated_at=conn.now(),
     )
-    left = f"{not_booked(conn, unit, decision.hold)} will not be booked by bcss"
+    left = f"{not_booked(conn, unit, hold)} will not be booked by bcss"
     if unit.state in (State.DRAFTED, State.CREATE_INTENT) and not gone and not sight.gone:
-        return f"{left}; delete the draft {number} in Business Central by hand."
-    return f"{left}."
+        return dropped, f"{left}; delete the draft {number} in Business Central by hand."
+    return dropped, f"{left}."
 
 
-def _stays(conn: Connection, unit: Unit, hold: Hold) -> str:
+def _stays(conn: Connection, unit: Unit, hold: Hold) -> tuple[Unit, str]:
     """Let a booked document stand for the order as it is now, until that changes again."""
     number = unit.document_number or unit.draft_number
     approved = AS_IS + shape(unit.money_hash, evidence_of(conn, unit))
@@ -103,12 +112,11 @@ def _stays(conn: Connection, unit: Unit, hold: Hold) -> str:
     elif hold.why == Why.KEY_SHARED:
         approved = shared(hold.content)
     kept = replace(unit, held="", state=State.CONFIRMED, approved=approved, updated_at=conn.now())
-    conn.store.units.save(kept)
     if hold.why == Why.POSTED_TOTAL_DIFFERS:
-        return f"{number} stays booked as it is; {goes_on(conn, unit, hold)}."
+        return kept, f"{number} stays booked as it is; {goes_on(conn, unit, hold)}."
     if hold.why == Why.KEY_SHARED:
-        return f"{number} stays booked as it is. {_others(conn, unit, hold)}"
-    return f"{number} stays booked as it is."
+        return kept, f"{number} stays booked as it is. {_others(conn, unit, hold)}"
+    return kept, f"{number} stays booked as it is."
 
 
 def _others(conn: Connection, unit: Unit, hold: Hold) -> str:
@@ -116,7 +124,7 @@ def _others(conn: Connection, unit: Unit, hold: Hold) -> str:
     return f"{not_booked(conn, unit, hold, beside=booked)} will not be booked by bcss."
 
 
-def _reversal_left(conn: Connection, unit: Unit) -> str:
+def _reversal_left(conn: Connection, unit: Unit) -> tuple[Unit, str]:
     if unit.state in _IN_DOUBT:
         raise FixConfig(
             f"Whether {unit.document_number} was credited is not known yet.",
@@ -124,13 +132,12 @@ def _reversal_left(conn: Connection, unit: Unit) -> str:
         )
     approved = AS_IS + shape(unit.money_hash, evidence_of(conn, unit))
     kept = replace(unit, held="", state=State.CONFIRMED, approved=approved, updated_at=conn.now())
-    conn.store.units.save(kept)
     if unit.memo_id:
-        return (
+        return kept, (
             f"{unit.document_number} stays booked; delete draft credit memo {unit.memo_draft} in "
             "Business Central by hand."
         )
-    return f"{unit.document_number} stays as it is in Business Central."
+    return kept, f"{unit.document_number} stays as it is in Business Central."
 
 
 def _twice(unit: Unit) -> bool:

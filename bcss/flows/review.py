@@ -97,6 +97,16 @@ def approve(conn: Connection, decision: Decision) -> str:
     return meaning
 
 
+def refuse_at_once(conn: Connection, hold: Hold) -> None:
+    """Raise FixConfig where approving is refused whatever a person answers.
+
+    A draft may have been posted by hand meanwhile, and approving then takes it up.
+    """
+    unit = unit_of(conn, hold)
+    if not REASONS[Why(hold.why)].can_approve and (unit is None or not unit.document_id):
+        raise _meaningless(hold)
+
+
 def assign(conn: Connection, decision: Decision, to: str) -> str:
     """Note who looks after a hold, which stays; return what that means, in words."""
     name = clean(to)[:_NAME]

@@ -73,7 +73,7 @@ def played(arguments: Sequence[str], answers: Sequence[tuple[str, str]]) -> tupl
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
 
 
-QUESTION = "Ignore H-0001 (order SO-100010, 21.14 USD)? [y/N]:"
+QUESTION = "Go on? [y/N]:"
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
@@ -83,6 +83,10 @@ def test_a_person_is_shown_the_hold_and_asked(shop: Shop) -> None:
     asked = [("Why:", "booked by hand"), (QUESTION, "n")]
     code, said = played(arguments, asked)
     assert (code, "message: SKU MYSTERY-1" in said) == (130, True)
+    told = "Ignore H-0001 (order SO-100010, 21.14 USD): SO-100010 (21.14 USD) will not be booked"
+    assert told in said
+    assert "bcss: not ignored; nothing was changed." in said
+    assert "interrupted" not in said
     assert len(shop.bcss("hold", "list", "--json").json["holds"]) == 1
     code, said = played(arguments, [asked[0], (QUESTION, "y")])
     assert (code, "will not be booked" in said) == (0, True)
