@@ -19,6 +19,12 @@ class Release(StrEnum):
 
 
 NO_EFFECT = "is refused, since it would change nothing: do the next step first"
+# Ends the message of a hold over a document that a person has posted.
+BY_HAND = "Somebody posted it by hand."
+_COMPARE = (
+    "The total that somebody posted is not the order's: accept it by approving, or credit the "
+    "document by hand in Business Central and ignore the hold."
+)
 RETRIES = "tries once more; it works only if what was named has been corrected by then"
 
 
@@ -178,8 +184,8 @@ REASONS: dict[Why, Reason] = {
     ),
     Why.TOTAL_DIFFERS: Reason(
         _CHANGE,
-        "Compare the totals shown; correct the order in ShipStation, or the item's tax in "
-        "Business Central, or have the config corrected.",
+        "Compare the totals shown; correct the order in ShipStation or have the config corrected. "
+        f"{_BY_ITSELF} Or correct the item's tax in Business Central, then approve.",
         f"{RETRIES}; it is refused while the order itself does not add up",
     ),
     Why.REFERENCE_IN_USE: Reason(
@@ -344,6 +350,8 @@ class Hold:
     @property
     def next_step(self) -> str:
         """Return what a person does next."""
+        if self.why == Why.POSTED_TOTAL_DIFFERS and self.message.endswith(BY_HAND):
+            return _COMPARE  # which stops no store, and which no setting has caused
         return REASONS[Why(self.why)].next_step
 
 

@@ -19,7 +19,7 @@ from bcss.booking.lookup import by_id, read_documents
 from bcss.booking.post import refusal
 from bcss.booking.proof import stands
 from bcss.businesscentral.records import Document, DocumentSet
-from bcss.holds import Verdict, Why
+from bcss.holds import BY_HAND, Verdict, Why
 from bcss.money import show
 from bcss.units import State, Tracking, Unit
 
@@ -114,6 +114,8 @@ def _posted(desk: Desk, unit: Unit, document: Document) -> None:
     verdict = (
         check_totals(posted.draft, document, Why.POSTED_TOTAL_DIFFERS) if posted.draft else None
     )
+    if verdict is not None and not unit.post_attempted:
+        verdict = replace(verdict, message=f"{verdict.message} {BY_HAND}")
     if verdict is not None and not _accepted(unit, document):
         desk.hold(posted, verdict)  # stops the store, where bcss itself has tried to post it
         return

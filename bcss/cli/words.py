@@ -88,11 +88,11 @@ def plainly(message: str) -> str:
 
 
 def what_to_do(hold: Hold) -> ToDo:
-    """Say what kind of work a hold is."""
+    """Say what kind of work a hold is; what ends by itself is no decision, though it may be tried."""
     reason = REASONS[Why(hold.why)]
-    if reason.can_approve:
-        return ToDo.DECIDE
-    return ToDo.CORRECT if _BY_ITSELF in reason.next_step else ToDo.BY_HAND
+    if _BY_ITSELF in reason.next_step:
+        return ToDo.CORRECT
+    return ToDo.DECIDE if reason.can_approve else ToDo.BY_HAND
 
 
 def until(hold: Hold) -> str:
@@ -101,7 +101,10 @@ def until(hold: Hold) -> str:
         case ToDo.DECIDE if hold.release is Release.PERSON:
             return f"Nothing happens until {hold.label} is decided."
         case ToDo.DECIDE:
-            return f"Nothing happens until that is corrected and {hold.label} is approved."
+            return (
+                f"Nothing happens until that is corrected and {hold.label} is approved. Only a "
+                "change of the order or of the config is taken up without that."
+            )
         case ToDo.CORRECT:
             return "Nothing is booked before that is corrected."
         case ToDo.BY_HAND:

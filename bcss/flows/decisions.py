@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bcss.errors import FixConfig
 from bcss.flows.anew import FLOW
 from bcss.flows.connection import Connection
+from bcss.flows.gathering import booked_order, sharing_notes
 from bcss.holds import Hold, Why
 from bcss.mapping.explain import orders_text
 from bcss.mapping.families import Evidence, Family, root_of
@@ -123,19 +124,21 @@ def members_of(conn: Connection, unit: Unit) -> tuple[int, ...]:
     return closure_of(unit.root_order_id, orders.related, orders.children).members
 
 
-def not_booked(conn: Connection, unit: Unit, hold: Hold, *, beside: str = "") -> str:
+def not_booked(conn: Connection, unit: Unit, hold: Hold, *, beside: bool = False) -> str:
     """Name the orders that an ignored hold leaves out, with the amount of each, and their sum.
 
-    `beside` is the number of the one that is booked.
+    With `beside` one of them is booked, and is not named.
     """
     ids: Iterable[int] = members_of(conn, unit)
     if hold.why == Why.KEY_SHARED:
         ids = conn.store.units.members(unit.unit_id)
     found = (conn.store.orders.order(one) for one in sorted(ids) if not _gone(conn, one))
     orders = [one for one in found if one is not None and one.status != "cancelled"]
-    named = [one for one in orders if not beside or one.order_number != beside]
+    booked = booked_order(unit, orders) if beside else None
+    notes = sharing_notes(conn, orders)
+    named = [one for one in orders if one.order_id != booked]
     currency = unit.currency or conn.currency(unit.store_id)
-    return orders_text(named, currency) or unit.order_number
+    return orders_text(named, currency, notes) or unit.order_number
 
 
 def _gone(conn: Connection, order_id: int) -> bool:

@@ -7,8 +7,10 @@ from bcss.config.schema import DocumentKind, StoreRule
 from bcss.flows.capture import fetch_orders
 from bcss.flows.connection import Connection
 from bcss.holds import Verdict, Why
+from bcss.mapping.document import ship_dates
 from bcss.mapping.explain import orders_text
-from bcss.mapping.families import Family, close, root_of
+from bcss.mapping.families import Evidence, Family, close, root_of
+from bcss.mapping.hashes import booked_hash
 from bcss.mapping.reference import Identity, hashed_form, plain_form, unit_hash
 from bcss.mapping.text import code
 from bcss.money import ZERO
@@ -94,22 +96,60 @@ def _live(conn: Connection, members: dict[int, Order]) -> tuple[int | None, Verd
     for other in others:
         if other.status == "shipped" and shipped:
             sharing = [root, *(one for one in others if one.status == "shipped")]
-            return None, _key_shared(sharing, conn.currency(root.store_id or 0))
+            return None, _key_shared(conn, sharing)
         if other.status == "shipped" or (not shipped and other.order_id > root.order_id):
             return other.order_id, None
     return None, None
 
 
-def _key_shared(orders: Sequence[Order], currency: str) -> Verdict:
+def _key_shared(conn: Connection, orders: Sequence[Order]) -> Verdict:
     """Hold all shipped orders of one key as one; each of them is planned to the same words."""
     some = sorted(orders, key=lambda one: one.order_id)
     return Verdict(
         Why.KEY_SHARED,
-        f"{orders_text(some, currency)} have the same key in ShipStation and have all shipped. "
+        f"{_sharing_text(conn, some)} have the same key in ShipStation and have all shipped. "
         "bcss books none of them that is not booked yet.",
         amount=sum((one.order_total for one in some), ZERO),
         content=",".join(f"{one.order_id} {one.order_total}" for one in some),
     )
+
+
+def sharing_notes(conn: Connection, orders: Sequence[Order]) -> dict[int, str]:
+    """Return what tells orders of the same number apart, by order id."""
+    numbers = [one.order_number for one in orders]
+    return {
+        one.order_id: _known_by(conn, one)
+        for one in orders
+        if one.parent_id is None and numbers.count(one.order_number) > 1
+    }
+
+
+def _sharing_text(conn: Connection, orders: Sequence[Order]) -> str:
+    """Name orders of one key so that a person can tell them apart, and which one is booked."""
+    root = orders[0]
+    notes = sharing_notes(conn, orders)
+    for unit in conn.store.units.by_key(root.store_id or 0, root.order_key)[-1:]:
+        booked = booked_order(unit, orders) if unit.state in AFTER_POST else None
+        if booked is not None and unit.document_number:
+            notes[booked] = f"{notes.get(booked, '')}, booked as {unit.document_number}"
+    return orders_text(orders, conn.currency(root.store_id or 0), notes)
+
+
+def _known_by(conn: Connection, order: Order) -> str:
+    evidence = conn.store.orders.evidence_of([order.order_id])
+    family = Family(order, (order,), evidence)
+    shipped = max(ship_dates(family, conn.config.business_central.time_zone), default=None)
+    return f", ShipStation id {order.order_id}" + (f", shipped {shipped}" if shipped else "")
+
+
+def booked_order(unit: Unit, orders: Sequence[Order]) -> int | None:
+    """Return which of some orders of one key a unit's document was made for; None if unclear."""
+    alike = [
+        one for one in orders if booked_hash(Family(one, (one,), Evidence())) == unit.booked_hash
+    ]
+    if not alike and unit.draft is not None:
+        alike = [one for one in orders if one.order_number == unit.draft.order_number]
+    return alike[0].order_id if len(alike) == 1 else None
 
 
 def _same_key(

@@ -97,10 +97,10 @@ def _left(conn: Connection, unit: Unit, hold: Hold, sight: Sight, by: str) -> tu
         held="",
         updated_at=conn.now(),
     )
-    left = f"{not_booked(conn, unit, hold)} will not be booked by bcss"
+    left = f"{not_booked(conn, unit, hold)} will not be booked by bcss, not even if it ships later"
     if unit.state in (State.DRAFTED, State.CREATE_INTENT) and not gone and not sight.gone:
-        return dropped, f"{left}; delete the draft {number} in Business Central by hand."
-    return dropped, f"{left}."
+        left += f"; delete the draft {number} in Business Central by hand"
+    return dropped, f'{left}. bcss hold reopen {hold.hold_id} --note "why" takes that back.'
 
 
 def _stays(conn: Connection, unit: Unit, hold: Hold) -> tuple[Unit, str]:
@@ -120,8 +120,7 @@ def _stays(conn: Connection, unit: Unit, hold: Hold) -> tuple[Unit, str]:
 
 
 def _others(conn: Connection, unit: Unit, hold: Hold) -> str:
-    booked = unit.draft.order_number if unit.draft else unit.order_number
-    return f"{not_booked(conn, unit, hold, beside=booked)} will not be booked by bcss."
+    return f"{not_booked(conn, unit, hold, beside=True)} will not be booked by bcss."
 
 
 def _reversal_left(conn: Connection, unit: Unit) -> tuple[Unit, str]:

@@ -6,11 +6,12 @@ changed unseen is read again first. What approving means for each reason stands 
 
 from dataclasses import replace
 
-from bcss.booking.judge import check_draft
+from bcss.booking.judge import check_draft, check_totals
 from bcss.booking.lookup import adopt
 from bcss.booking.replan import REVERSE, shape
 from bcss.booking.reverse import LOOK_AGAIN
-from bcss.booking.withdraw import CANCEL, edited_meanwhile
+from bcss.booking.withdraw import CANCEL, REPLACE, edited_meanwhile
+from bcss.businesscentral.records import Document
 from bcss.errors import FixConfig
 from bcss.flows import anew
 from bcss.flows.anew import FLOW, Sight
@@ -62,6 +63,8 @@ _MADE_ANEW = (
     Why.TOTAL_DIFFERS,
     *_TO_RETRY,
 )
+# Holds that say nothing of a deleted draft: it is asked about first, under a number of its own.
+_NOT_ANNOUNCED = (Why.TOTAL_DIFFERS, Why.REFUSED_BY_BC, Why.POST_REFUSED, Why.PERIOD_CLOSED)
 _AFTERWARDS = {
     Why.CANCELLED_AFTER_POST: "nothing more",
     Why.DELETED_AFTER_POST: "nothing more",
@@ -83,7 +86,7 @@ def approve(conn: Connection, decision: Decision) -> str:
             raise _meaningless(hold)
         credited = _judged_anew(conn, unit, hold)
         sight = anew.look(conn, unit)
-        verdict = _edited_again(unit, hold, sight)
+        verdict = _deleted(unit, hold, sight) or _edited_again(unit, hold, sight)
         if verdict is not None:
             with conn.store.write():
                 anew.hold_instead(conn, unit, verdict)
@@ -165,9 +168,32 @@ def _taken_up(conn: Connection, unit: Unit, sight: Sight) -> tuple[Unit, str]:
     total = show(document.total_including_tax, document.currency_code)
     if not sight.posted:
         return taken, f"Draft {document.number} is there again; the next run goes on with it."
+    if _only_refused(conn, unit):
+        taken = replace(taken, post_attempted=False)  # so that it was a person who posted it
     return taken, (
-        f"{document.number} ({total}), posted by hand, is taken as the order's invoice; the next "
-        "run compares it with the order."
+        f"{document.number} ({total}), posted by hand, is taken as the order's invoice; "
+        f"{_compared(unit, document)}"
+    )
+
+
+def _only_refused(conn: Connection, unit: Unit) -> bool:
+    """Tell whether Business Central refused whatever bcss itself sent to post the document."""
+    posts = [one for one in conn.store.units.intents(unit.unit_id) if one.step == "post"]
+    return all(one.outcome == "refused" for one in posts)
+
+
+def _compared(unit: Unit, document: Document) -> str:
+    """Say what comes of the posted totals, before the next run finds it."""
+    wrong = unit.draft and check_totals(unit.draft, document, Why.POSTED_TOTAL_DIFFERS)
+    if not unit.draft or not wrong or unit.approved.startswith("draft:"):
+        return "the next run compares it with the order."
+    total, said = document.total_including_tax, unit.draft.gross
+    if total == said:
+        return f"it will be held as {wrong.why}: {wrong.message}"
+    currency = document.currency_code
+    return (
+        f"{show(total, currency)} is {show(abs(total - said), currency)} "
+        f"{'more' if total > said else 'less'} than the order; it will be held as {wrong.why}."
     )
 
 
@@ -230,6 +256,13 @@ def _corrected(conn: Connection, unit: Unit, hold: Hold) -> tuple[Unit, str]:
     if unit.state in REVERSING:
         return _once_more(conn, unit)
     raise _meaningless(hold)
+
+
+def _deleted(unit: Unit, hold: Hold, sight: Sight) -> Verdict | None:
+    """Ask about a draft that was deleted, unless the hold has said that a new one would come."""
+    if not sight.gone or hold.why not in _NOT_ANNOUNCED or unit.waiting in (CANCEL, REPLACE):
+        return None
+    return Verdict(Why.DRAFT_GONE, f"Draft {unit.draft_number} was deleted by somebody.")
 
 
 def _edited_again(unit: Unit, hold: Hold, sight: Sight) -> Verdict | None:

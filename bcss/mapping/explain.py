@@ -1,6 +1,6 @@
 """Say in a few words how a document comes to its total, for whoever must find a difference."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from bcss.mapping.amounts import line_amount
@@ -75,9 +75,15 @@ def _items_text(orders: Sequence[Order], currency: str) -> str:
     )
 
 
-def orders_text(orders: Sequence[Order], currency: str) -> str:
-    """Name some orders with the amount of each, and the sum of several."""
-    shown = [f"{one.order_number} ({show(one.order_total, currency)})" for one in orders[:_LINES]]
+def orders_text(
+    orders: Sequence[Order], currency: str, notes: Mapping[int, str] | None = None
+) -> str:
+    """Name some orders with the amount of each, and the sum of several; `notes` are by order id."""
+    told = notes or {}
+    shown = [
+        f"{one.order_number} ({show(one.order_total, currency)}{told.get(one.order_id, '')})"
+        for one in orders[:_LINES]
+    ]
     rest = len(orders) - len(shown)
     shown += [f"{rest} more orders"] if rest else []
     if len(shown) < 2:  # noqa: PLR2004 - nothing to add up

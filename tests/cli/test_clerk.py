@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,11 +11,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bcss.cli.standing import why_unit
-from bcss.cli.words import plainly
+from bcss.cli.words import ToDo, plainly, until, what_to_do
 from bcss.flows import review
+from bcss.holds import REASONS, Hold, Release, Why
 from tests.cli.rig import Shop
 from tests.cli.test_ending import played
-from tests.flows.stage import Stage
+from tests.flows.stage import Stage, order_row
 
 LIST_COLUMNS = (
     "hold", "connection", "order_number", "order_key", "store_id", "reason", "release", "since",
@@ -516,3 +518,49 @@ def why_text(stage: Stage) -> str:
     with stage.rig.connection() as conn:
         unit = conn.store.units.of_orders([stage.orders[NUMBER]])[-1]
         return why_unit(conn.store, unit, ZoneInfo("America/New_York"))
+
+
+def test_totals_that_differ_are_to_be_corrected_and_then_go_on_by_themselves(
+    tmp_path: Path,
+) -> None:
+    stage = Stage.of(tmp_path)
+    stage.take(order_row(NUMBER, ("ITEM-24", 2, "10.00")))
+    stage.ship(NUMBER)
+    stage.ss("corrupt", NUMBER, overlay={"orderTotal": 25})
+    stage.ss("touch", NUMBER)
+    stage.run()
+    (hold,) = stage.holds()
+
+    assert (hold.why, what_to_do(hold)) == (Why.TOTAL_DIFFERS, ToDo.CORRECT)
+    assert until(hold) == "Nothing is booked before that is corrected."
+    assert "by itself in the next run" in hold.next_step
+    stage.ss("corrupt", NUMBER, overlay={})
+    stage.ss("touch", NUMBER)
+    stage.run()
+    assert (stage.holds(), len(stage.posted)) == ([], 1)
+
+
+@pytest.mark.parametrize("why", [one for one in Why if REASONS[one].release is not Release.PERSON])
+def test_what_ends_by_itself_is_never_said_to_need_a_decision_first(why: Why) -> None:
+    hold = Hold(
+        1,
+        "unit:1",
+        str(why),
+        REASONS[why].release,
+        datetime(2026, 3, 10, tzinfo=UTC),
+        None,
+        "",
+        NUMBER,
+        "",
+        None,
+        None,
+        None,
+        "",
+        "",
+        None,
+    )
+    promised = "by itself" in REASONS[why].next_step
+    assert promised == (what_to_do(hold) is ToDo.CORRECT)
+    assert promised is not ("Nothing happens" in until(hold) or "as it is" in until(hold))
+    if what_to_do(hold) is ToDo.DECIDE:
+        assert until(hold).endswith("of the order or of the config is taken up without that.")

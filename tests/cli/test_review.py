@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.cli.rig import Shop
+from tests.flows.clerk import LEFT_OUT
 
 
 def decide(shop: Shop, verb: str, hold: str = "H-0001", *more: str) -> Any:
@@ -47,7 +48,7 @@ def test_an_ignored_order_is_never_booked(shop: Shop) -> None:
     ended = decide(shop, "ignore")
     assert (ended.code, ended.out) == (
         0,
-        "H-0001 ignored: SO-100010 (21.14 USD) will not be booked by bcss.\n",
+        f"H-0001 ignored: SO-100010 (21.14 USD) {LEFT_OUT.format(1)}\n",
     )
     assert reasons(shop) == {}
     shop.configure(skus="    MYSTERY-1: ITEM-24\n")

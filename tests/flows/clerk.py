@@ -8,6 +8,10 @@ from bcss.flows.replay import Choice, replay
 from bcss.holds import Hold, Why
 from tests.flows.stage import Stage, order_row
 
+LEFT_OUT = (
+    'will not be booked by bcss, not even if it ships later. bcss hold reopen {} --note "why" '
+    "takes that back."
+)
 NUMBER, OTHER, THIRD = "SO-1001", "SO-1002", "SO-1003"
 
 

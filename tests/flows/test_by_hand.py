@@ -12,6 +12,7 @@ from bcss.flows import review
 from bcss.holds import Why
 from bcss.sandbox.kit import Request
 from bcss.units import State
+from tests.flows.clerk import LEFT_OUT
 from tests.flows.stage import Row, Stage, balance
 
 NUMBER = "SO-1001"
@@ -246,7 +247,7 @@ def test_a_deleted_document_stays_away_when_ignored(tmp_path: Path, kind: Docume
     stage.bc("delete_by_person", id=standing(stage)[0]["id"])
     sweep(stage)
 
-    assert stage.decide(review.ignore) == ("SO-1001 (25.50 USD) will not be booked by bcss.")
+    assert stage.decide(review.ignore) == f"SO-1001 (25.50 USD) {LEFT_OUT.format(1)}"
     for _ in range(2):
         sweep(stage)
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from bcss.cli.papers import shipstation_total
 from bcss.config.schema import DocumentKind
 from bcss.errors import FixConfig
 from bcss.flows import review
 from bcss.flows.replay import Choice, replay
 from bcss.holds import Hold, Why
 from bcss.units import State
+from tests.flows.clerk import LEFT_OUT
 from tests.flows.stage import Stage, balance, order_row
 
 NUMBER = "SO-1001"
@@ -107,13 +109,48 @@ def test_a_document_of_a_draft_store_that_was_posted_by_hand_is_taken_up(tmp_pat
 @pytest.mark.parametrize("why", DRAFTED)
 def test_what_was_deleted_by_hand_is_made_anew_when_approved(tmp_path: Path, why: Why) -> None:
     stage = held_draft(tmp_path, why)
+    shown = only(stage)
     stage.bc("delete_by_person", id=stage.invoices[0]["id"])
 
+    if why is Why.POST_REFUSED:  # whose card says nothing of a new draft
+        with pytest.raises(FixConfig, match=rf"{shown.label} has changed .*: Draft .* was deleted"):
+            stage.decide(review.approve)
+        assert (only(stage).why, only(stage).label) == (Why.DRAFT_GONE, "H-0002")
+        stage.run()
+        assert (only(stage).label, stage.invoices) == ("H-0002", [])
     assert stage.decide(review.approve) == "The next run makes a new draft."
     stage.run()
 
     total = "29.50" if why is Why.DRAFT_AFTER_FAILED_POST else "25.50"
     assert (len(stage.posted), balance(stage), stage.holds()) == (1, Decimal(total), [])
+
+
+@pytest.mark.parametrize(
+    ("price", "apart"), [("45.50", "71.00 USD more"), ("7.00", "6.00 USD less")]
+)
+def test_what_was_changed_and_posted_by_hand_is_told_at_once(
+    tmp_path: Path, price: str, apart: str
+) -> None:
+    stage = held_draft(tmp_path, Why.POST_REFUSED)
+    identity = stage.invoices[0]["id"]
+    stage.bc("edit_by_person", id=identity, line=0, changes={"unitPrice": Decimal(price)})
+    post_by_hand(stage)
+
+    said = stage.decide(review.approve)
+
+    total = Decimal(price) * 2 + Decimal("5.50")
+    assert said.endswith(
+        f"; {total} USD is {apart} than the order; it will be held as posted_total_differs."
+    )
+    stage.run()
+    hold = only(stage)
+    assert (hold.why, hold.message.endswith("Somebody posted it by hand.")) == (
+        Why.POSTED_TOTAL_DIFFERS,
+        True,
+    )
+    assert "rounding" not in hold.next_step
+    with stage.rig.connection() as conn:
+        assert conn.store.store_stops() == {}
 
 
 def test_a_draft_that_stands_after_a_failed_post_is_not_passed_over(tmp_path: Path) -> None:
@@ -135,8 +172,9 @@ def test_what_is_left_of_an_ignored_draft_is_named(tmp_path: Path) -> None:
     draft = stage.invoices[0]["number"]
 
     assert stage.decide(review.ignore) == (
-        f"SO-1001 (25.50 USD) will not be booked by bcss; delete the draft {draft} in Business "
-        "Central by hand."
+        "SO-1001 (25.50 USD) will not be booked by bcss, not even if it ships later; delete the "
+        f'draft {draft} in Business Central by hand. bcss hold reopen 1 --note "why" takes that '
+        "back."
     )
 
 
@@ -311,8 +349,8 @@ def test_orders_that_share_a_key_are_all_named_and_none_is_dropped_unsaid(tmp_pa
         assert stage.run().new_holds == ()
     assert only(stage) == hold
     assert stage.decide(review.ignore) == (
-        "SO-1001 (24.00 USD) and SO-1002 (48.00 USD), 72.00 USD together, will not be booked by "
-        "bcss."
+        "SO-1001 (24.00 USD) and SO-1002 (48.00 USD), 72.00 USD together, "
+        f"{LEFT_OUT.format(hold.hold_id)}"
     )
     assert (stage.run().new_holds, stage.invoices) == ((), [])
 
@@ -330,6 +368,25 @@ def test_an_order_beside_a_booked_one_of_its_key_is_named_when_left_out(tmp_path
         stage.ss("touch", order)
         assert stage.run().new_holds == ()
     assert (len(stage.invoices), stage.holds()) == (1, [])
+
+
+@pytest.mark.parametrize("booked", [True, False])
+def test_orders_of_one_key_and_one_number_are_told_apart(tmp_path: Path, booked: bool) -> None:
+    stage = twins(tmp_path, booked=booked)
+    same = {"orderKey": f"KEY-{NUMBER}", "orderNumber": NUMBER}
+    stage.ss("corrupt", "SO-1002", overlay=same)
+    stage.ss("touch", "SO-1002")
+    stage.run()
+    first, second = stage.orders[NUMBER], stage.orders["SO-1002"]
+    number = f", booked as {stage.posted[0]['number']}" if booked else ""
+    one = f"{NUMBER} (24.00 USD, ShipStation id {first}, shipped 2026-03-10{number})"
+    other = f"{NUMBER} (48.00 USD, ShipStation id {second}, shipped 2026-03-10)"
+
+    assert only(stage).message.startswith(f"{one} and {other}, 72.00 USD together, have the same")
+    assert stage.run().new_holds == ()
+    said = stage.decide(review.ignore)
+    assert other in said
+    assert (one in said) is not booked
 
 
 def test_a_shared_key_ends_by_itself_once_one_order_is_cancelled(tmp_path: Path) -> None:
@@ -390,3 +447,17 @@ def test_the_draft_of_an_ignored_order_that_was_deleted_is_asked_for_once(tmp_pa
 
     unit = stage.unit(NUMBER)
     assert (unit.state, unit.document_id, stage.invoices) == (State.DROPPED, "", [])
+
+
+def test_a_cancelled_order_of_the_same_key_is_none_of_shipstations_total(tmp_path: Path) -> None:
+    stage = twins(tmp_path, booked=True)
+    with stage.rig.connection() as conn:
+        (unit,) = conn.store.units.of_orders([stage.orders[NUMBER]])
+        assert shipstation_total(conn.store, unit) == Decimal("72.00")
+    overlay = {"orderKey": f"KEY-{NUMBER}", "orderStatus": "cancelled"}
+    stage.ss("corrupt", "SO-1002", overlay=overlay)
+    stage.ss("touch", "SO-1002")
+    stage.run()
+
+    with stage.rig.connection() as conn:
+        assert shipstation_total(conn.store, unit) == Decimal("24.00")

@@ -9,7 +9,17 @@ from bcss.config.schema import ItemAlias
 from bcss.errors import FixConfig
 from bcss.flows.reopening import find_ended
 from bcss.units import State
-from tests.flows.clerk import NUMBER, booked, decide, disputed, replayed, stops, trail, unknown_sku
+from tests.flows.clerk import (
+    LEFT_OUT,
+    NUMBER,
+    booked,
+    decide,
+    disputed,
+    replayed,
+    stops,
+    trail,
+    unknown_sku,
+)
 from tests.flows.stage import balance
 from tests.rig import STORE
 
@@ -17,9 +27,7 @@ from tests.rig import STORE
 def test_an_ignored_order_is_named_by_replay_and_taken_back_by_reopening(tmp_path: Path) -> None:
     stage = unknown_sku(tmp_path)
     (hold,) = stage.holds()
-    assert decide(stage, "ignore", hold, "a test") == (
-        "SO-1001 (7.00 USD) will not be booked by bcss."
-    )
+    assert decide(stage, "ignore", hold, "a test") == f"SO-1001 (7.00 USD) {LEFT_OUT.format(1)}"
 
     (told,) = replayed(stage, NUMBER)
     assert told == (
