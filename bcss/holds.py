@@ -271,13 +271,17 @@ REASONS: dict[Why, Reason] = {
     ),
     Why.CREDIT_REFUSED: Reason(
         _PERSON,
-        "Correct what Business Central names, then approve; or credit the invoice by hand.",
+        "Correct what Business Central names, then approve. A paid invoice can never be credited "
+        "this way: write the credit memo by hand, and where this card announces one the new "
+        "invoice, over the same amounts; then ignore the hold.",
         "tries the credit memo again, dated today",
     ),
     Why.CREDIT_UNCLEAR: Reason(
         _PERSON,
-        "Look at the credit memos shown: leave none or exactly the right one, then approve.",
-        "looks again, and goes on with the credit memo once its state is clear",
+        "Look at this invoice's credit memos in Business Central: leave exactly the right one, or "
+        "none, then approve.",
+        "posts the one credit memo that is left, or goes on with it if it is posted already; makes "
+        "a new one only if none is left",
     ),
     Why.CREDITED_BY_HAND: Reason(
         _PERSON,
