@@ -117,6 +117,10 @@ class Stage:
         self.pass_time(90)
         return self.rig.world.run("bc", {"action": action, **arguments})
 
+    def post_from(self, day: str) -> None:
+        """Open the posting period from a day on; empty: always."""
+        self.bc("set", switches={"allow_posting_from": day})
+
     def ship(self, number: str, **more: Any) -> Row:
         """Buy a label."""
         return self.ss("label", number, serviceCode="ups_ground", **more)

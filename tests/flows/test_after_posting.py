@@ -216,8 +216,7 @@ def test_a_closed_period_holds_the_credit_memo_and_approving_dates_it_anew(tmp_p
     cancel(stage)
     stage.run()
     stage.decide(review.approve)
-    closed = {"allow_posting_from": "2026-03-11"}
-    stage.bc("set", switches=closed)
+    stage.post_from("2026-03-11")
 
     summary = stage.run()
 
@@ -271,10 +270,10 @@ def test_a_credit_memo_that_a_person_deleted_is_made_again_when_approved(tmp_pat
     cancel(stage)
     stage.run()
     stage.decide(review.approve)
-    stage.bc("set", switches={"allow_posting_from": "2026-04-01"})
+    stage.post_from("2026-04-01")
     stage.run()
     stage.bc("delete_by_person", entity="salesCreditMemos", id=stage.memos[0]["id"])
-    stage.bc("set", switches={"allow_posting_from": "2026-01-01"})
+    stage.post_from("2026-01-01")
 
     stage.decide(review.approve)
     stage.pass_time(1300)

@@ -209,15 +209,14 @@ def test_what_was_sent_but_not_posted_is_held_when_its_order_goes(
     """Goods have left: neither posting nor dropping it would be right in silence."""
     stage = Stage.of(tmp_path, NUMBER, document=kind)
     stage.ship(NUMBER)
-    closed = {"allow_posting_from": "2026-04-01"}
-    stage.bc("set", switches=closed)
+    stage.post_from("2026-04-01")
     stage.run()
     deleted(stage)
 
     sweep(stage)
 
     assert why(stage) == [Why.VANISHED]
-    stage.bc("set", switches={"allow_posting_from": ""})
+    stage.post_from("")
     stage.decide(review.approve)
     sweep(stage)
     assert stage.holds() == []

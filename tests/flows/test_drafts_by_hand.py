@@ -41,6 +41,18 @@ def held_draft(folder: Path, why: Why, **orders: Any) -> Stage:
     return stage
 
 
+def edited_on_both_sides(folder: Path) -> Stage:
+    """Return a stage whose standing draft a person edited before its order changed too."""
+    stage = Stage.of(folder, NUMBER, document=DocumentKind.DRAFT_INVOICE)
+    stage.ship(NUMBER)
+    stage.run()
+    (draft,) = stage.invoices
+    stage.bc("edit_by_person", id=draft["id"], line=0, changes={"unitPrice": Decimal("7.00")})
+    stage.reprice(NUMBER, "12.00")
+    stage.run()
+    return stage
+
+
 def replayed(stage: Stage) -> None:
     stage.pass_time(90)
     stage.rig.run([("replay", lambda conn: replay(conn, Choice(failed=True)))])
@@ -87,13 +99,7 @@ def test_what_was_posted_by_hand_is_not_ignored_but_taken_up(tmp_path: Path, why
 
 
 def test_a_document_of_a_draft_store_that_was_posted_by_hand_is_taken_up(tmp_path: Path) -> None:
-    stage = Stage.of(tmp_path, NUMBER, document=DocumentKind.DRAFT_INVOICE)
-    stage.ship(NUMBER)
-    stage.run()
-    (draft,) = stage.invoices
-    stage.bc("edit_by_person", id=draft["id"], line=0, changes={"unitPrice": Decimal("7.00")})
-    stage.reprice(NUMBER, "12.00")
-    stage.run()
+    stage = edited_on_both_sides(tmp_path)
     assert only(stage).why == Why.BC_DRAFT_EDITED
     post_by_hand(stage)
 
@@ -241,13 +247,7 @@ def test_an_edited_draft_is_shown_as_it_stands_with_what_approving_books(tmp_pat
 def test_an_edited_draft_of_an_order_that_changed_too_says_that_the_change_is_lost(
     tmp_path: Path,
 ) -> None:
-    stage = Stage.of(tmp_path, NUMBER, document=DocumentKind.DRAFT_INVOICE)
-    stage.ship(NUMBER)
-    stage.run()
-    (draft,) = stage.invoices
-    stage.bc("edit_by_person", id=draft["id"], line=0, changes={"unitPrice": Decimal("7.00")})
-    stage.reprice(NUMBER, "12.00")
-    stage.run()
+    stage = edited_on_both_sides(tmp_path)
 
     assert only(stage).message.endswith(
         "Approving books 19.50 USD: 10.00 USD less than ShipStation's 29.50 USD; the order's own "

@@ -246,8 +246,7 @@ def test_a_deleted_draft_is_made_again_only_when_approved(
 ) -> None:
     stage = Stage.of(tmp_path, NUMBER, document=kind)
     stage.ship(NUMBER)
-    closed = {"allow_posting_from": "2026-04-01"}
-    stage.bc("set", switches=closed)
+    stage.post_from("2026-04-01")
     stage.run()
     if kind.posts:
         assert [hold.why for hold in stage.holds()] == [Why.PERIOD_CLOSED]

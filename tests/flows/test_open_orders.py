@@ -179,7 +179,7 @@ def test_a_label_voided_before_posting_reopens_the_sales_order(
     tmp_path: Path, kind: DocumentKind
 ) -> None:
     stage = opened(tmp_path, kind)
-    stage.bc("set", switches={"allow_posting_from": "2026-04-01"})
+    stage.post_from("2026-04-01")
     label = stage.ship(NUMBER, trackingNumber="1ZFIRST")
     stage.run()
     if kind.posts:
