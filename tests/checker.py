@@ -35,11 +35,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What the shop knows of one order family."""
+    """What the shop knows of one order family; `deleted` when ShipStation lists none of it."""
 
     number: str
     eligible: bool
     cancelled: bool
+    deleted: bool
     total: Decimal
     items: Counter[str]
     charges: Mapping[str, Decimal]
@@ -90,12 +91,12 @@ def problems(
     books = _books(world, families, foreign)
     for number, undone in books.undone.items():
         found += _wrongly_undone(number, undone, allowed=number in credited)
+    for number, rows in books.posted.items():
+        found += [f"I1 {number}: booked {len(rows)} times"] if len(rows) > 1 else []
     held, waiting = _excuses(database)
     for number, family in families.items():
         posted, drafts = books.posted[number], books.drafts[number]
         excused = number in held or number in ignored
-        if len(posted) > 1:
-            found.append(f"I1 {number}: booked {len(posted)} times")
         credited_by_hand = number in by_hand and books.undone[number]
         if family.eligible and not excused and not credited_by_hand:
             found += _missing(number, posted, drafts, kind, by_hand=number in by_hand)
@@ -103,11 +104,13 @@ def problems(
             found.append(f"I2 {number}: booked though never shipped")
         if posted and family.cancelled and not excused and number not in by_hand:
             found.append(f"I2 {number}: booked though cancelled, and nobody was told")
+        if posted and family.deleted and not excused and number not in by_hand:
+            found.append(f"I2 {number}: booked though deleted, and nobody was told")
         void = family.sent and not family.counting
         if posted and void and not excused and number not in by_hand:
             found.append(f"I2 {number}: booked though all its labels are void, and nobody was told")
         if drafts and not excused and number not in waiting:
-            surplus = len(drafts) - (kind not in POSTING)
+            surplus = len(drafts) - (kind not in POSTING and not family.deleted)
             found += [f"I3 {number}: {surplus} stray drafts"] if surplus > 0 else []
         if books.begun[number] and not excused and number not in by_hand:
             found.append(f"I3 {number}: a credit memo was left as a draft")
@@ -278,9 +281,11 @@ def _family(number: str, members: list[Row], sent: dict[int, list[Row]]) -> Fami
         number=number,
         eligible=all(row["orderStatus"] == "shipped" for row in members)
         and all(live)
+        and not any(row.get("hidden") for row in members)
         and not any(row["externallyFulfilled"] for row in members)
         and {item["sku"] for item in goods} <= KNOWN_SKUS,
         cancelled=all(row["orderStatus"] == "cancelled" for row in members),
+        deleted=all(row.get("hidden") for row in members),
         total=sum((Decimal(row["orderTotal"]) for row in members), Decimal(0)),
         items=_items(goods),
         charges=_charges(members, [item for item in lines if item["adjustment"]]),

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.conftest import SECRETS
+from tests.memory import HERE
 from tests.simulation.sim import simulate
 
 
@@ -21,7 +22,7 @@ def main() -> None:
     gc.set_threshold(50_000)
     begun = time.perf_counter()
     for seed in range(first, last + 1):
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        with tempfile.TemporaryDirectory(dir=HERE) as folder:
             history = simulate(seed, Path(folder))
         counts += history.counts
         if history.broken:

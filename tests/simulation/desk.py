@@ -28,6 +28,7 @@ from bcss.sandbox.businesscentral import posting
 from tests import checker
 from tests.conftest import SECRETS
 from tests.enumeration.points import Killed
+from tests.memory import HERE
 from tests.rig import Rig, config_for, world_of
 from tests.simulation import events, sim
 from tests.simulation.conduct import Conduct
@@ -366,7 +367,7 @@ def main() -> None:
     os.environ.update(SECRETS)
     first, last = int(sys.argv[1]), int(sys.argv[2] if len(sys.argv) > 2 else sys.argv[1])
     for seed in range(first, last + 1):
-        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        with tempfile.TemporaryDirectory(dir=HERE) as folder:
             history = simulate_desk(seed, Path(folder))
         if history.broken or first == last:
             sys.stdout.write(history.story() + "\n\n")

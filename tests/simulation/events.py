@@ -16,6 +16,11 @@ def shop(rng: random.Random, world: World) -> str:
     return rng.choice(_SHOP)(rng, world)
 
 
+def shop_or_delete(rng: random.Random, world: World) -> str:
+    """Let one thing happen in ShipStation; an order may also be deleted or lost there."""
+    return rng.choice((*_SHOP, _delete, _vanish))(rng, world)
+
+
 def clerk(rng: random.Random, world: World) -> str:
     """Let a person do one thing to a document in Business Central."""
     return rng.choice(_CLERK)(rng, world)
@@ -103,6 +108,16 @@ def _touch(rng: random.Random, world: World) -> str:
 def _cancel(rng: random.Random, world: World) -> str:
     rows = _orders(world, "awaiting_shipment")
     return _act(world, action="cancel", orderId=rng.choice(rows)["orderId"]) if rows else ""
+
+
+def _delete(rng: random.Random, world: World) -> str:
+    rows = _orders(world, "awaiting_shipment", "shipped")
+    return _act(world, action="delete", orderId=rng.choice(rows)["orderId"]) if rows else ""
+
+
+def _vanish(rng: random.Random, world: World) -> str:
+    rows = _orders(world, "awaiting_shipment", "shipped")
+    return _act(world, action="vanish", orderId=rng.choice(rows)["orderId"]) if rows else ""
 
 
 def _split(rng: random.Random, world: World) -> str:

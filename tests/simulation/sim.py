@@ -30,7 +30,7 @@ EXITS = {0, 3, 4, 5}
 SHORT = 1000
 _GAPS = (1, 20, 61, 310, 700, 1500, 7200)
 _PAUSES = (30, 600, 2400)  # the last is longer than the settle horizon
-_RESTS = (21, 3, 21, 21, 3)  # hours; the sweep is due after 20
+_RESTS = (21, 3, 21, 21, 3, 21)  # hours; the sweep is due after 20
 _KINDS = (
     DocumentKind.DRAFT_INVOICE,
     DocumentKind.SALES_ORDER,
@@ -88,7 +88,8 @@ class Play:
 
     def event(self, *, clerk: bool) -> None:
         """Let a shopper or a clerk do something now."""
-        text = (events.clerk if clerk else events.shop)(self.rng, self.world)
+        shop = events.shop_or_delete if self.history.short else events.shop
+        text = (events.clerk if clerk else shop)(self.rng, self.world)
         if not text:
             return
         self.history.note("clerk" if clerk else "shop", text)
@@ -103,7 +104,8 @@ def simulate(seed: int, folder: Path, *, short: bool | None = None) -> History:
     """Play one seed and return its history; `broken` is empty when every promise was kept.
 
     Seeds from `SHORT` on, and so the long run, are short unless told otherwise: histories of fewer
-    orders and steps; few of them are judged for how soon they rest and for secrets on the disk.
+    orders and steps, in which ShipStation may delete or lose orders as well; few of them are judged
+    for how soon they rest and for secrets on the disk.
     """
     rng = random.Random(seed)
     history = History(seed, short=seed >= SHORT if short is None else short)
@@ -241,8 +243,10 @@ def _quiet(play: Play) -> None:
         world.clock.advance(rest * 3600)
         world.settle()
         before = play.conduct.writes
-        _last_run(play)
-        silent = silent + 1 if play.conduct.writes == before else 0
+        if not _last_run(play):
+            silent = -1  # its first sweep is still to come
+        else:
+            silent = silent + 1 if play.conduct.writes == before else 0
         if silent == 2:  # one that only plans what is left to do writes nothing either
             break
     else:
@@ -263,10 +267,14 @@ def _quiet(play: Play) -> None:
         history.broken += secret_problems(play.rig.folder, world, SECRETS.values())
 
 
-def _last_run(play: Play) -> None:
+def _last_run(play: Play) -> bool:
+    """Run as cron does, or rebuild where that is refused; return whether it was a run."""
     process = Process(play.rig, play.conduct, Points())
+    refused = False
     try:
         summary = process.cron()
     except StateBroken:
+        refused = True
         summary = process.rebuild()
     play.history.broken += [f"after the storm: {error}" for error in summary.errors]
+    return not refused
