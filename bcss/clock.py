@@ -7,10 +7,13 @@ US Pacific wall-clock text without offset (shipstation.md §10).
 import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Protocol
+from email.utils import parsedate_to_datetime
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
+# Two clocks that agree are taken for one, which keeps the fractions that a Date header lacks.
+AGREEMENT: Final = timedelta(seconds=2)
 _FRACTION_DIGITS = 6
 
 
@@ -44,6 +47,44 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Sleep on the host's clock."""
         time.sleep(max(0.0, seconds))
+
+
+class VendorClock:
+    """A vendor's clock as its answers tell it; until one has come, the host's own.
+
+    How long ago a vendor got something must not depend on a host's clock that is set meanwhile.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._heard: tuple[str, datetime, float] | None = None
+
+    def hear(self, date: str) -> None:
+        """Note the Date header of an answer that has just come; empty ones say nothing."""
+        if date:
+            self._heard = (date, self._clock.now(), self._clock.monotonic())
+
+    def said(self) -> datetime | None:
+        """Return what the last answer's header says, in whole seconds; None when it is none."""
+        return http_date(self._heard[0]) if self._heard else None
+
+    def answered(self) -> datetime:
+        """Return when the last answer came."""
+        said = self.said()
+        if self._heard is None or said is None:
+            return self._clock.now()
+        at = self._heard[1]
+        return at if abs(at - said) <= AGREEMENT else said
+
+    def now(self) -> datetime:
+        """Return the present instant, rather later than earlier: a host may have slept."""
+        if self._heard is None or self.said() is None:
+            return self._clock.now()
+        _, at, steady = self._heard
+        passed = max((self._clock.now() - at).total_seconds(), self._clock.monotonic() - steady)
+        answered = self.answered()
+        instant = answered + timedelta(seconds=passed)
+        return instant if answered == at else instant.replace(microsecond=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +152,15 @@ def parse_utc(text: str) -> datetime:
     if instant.tzinfo is None:
         raise ValueError(f"time without offset: {text!r}")
     return instant.astimezone(UTC) if instant.year > 1 else instant.replace(tzinfo=UTC)
+
+
+def http_date(text: str) -> datetime | None:
+    """Read a Date header; None when it is none."""
+    try:
+        instant = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def iso(instant: datetime) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from bcss.clock import Clock
+from bcss.clock import Clock, VendorClock
 from bcss.errors import Outdated, RetryLater, StopVendor, UpstreamError
 from bcss.reply import (
     Explain,
@@ -31,7 +31,6 @@ from bcss.reply import (
     broken,
     error_of,
     explain_plainly,
-    http_date,
     too_large,
     unreachable,
     vendor_name,
@@ -265,7 +264,7 @@ class ApiSession:
 
     `authorize` returns the headers that authenticate; its argument asks for a fresh token.
     Paths are percent-encoded by the caller where a name needs it; query values are not.
-    `run_ends` is the clock's monotonic second after which nothing is waited for. `explain` may
+    `there` is the vendor's clock. `run_ends` is the clock's monotonic second after which nothing is waited for. `explain` may
     be replaced by the client that owns the session. With several threads the observer is called
     from each of them.
     """
@@ -302,7 +301,7 @@ class ApiSession:
         self._write_deadline = write_deadline
         self._observer = observer
         self._count_lock = threading.Lock()
-        self._date = ""
+        self.there = VendorClock(clock)
         self._headers = {
             "accept": "application/json",
             "accept-encoding": "gzip",
@@ -320,7 +319,7 @@ class ApiSession:
     @property
     def server_time(self) -> datetime | None:
         """Return the vendor's clock as of its last answer, in whole seconds."""
-        return http_date(self._date) if self._date else None
+        return self.there.said()
 
     def get(
         self,
@@ -458,7 +457,7 @@ class ApiSession:
         except (_NotSentError, _BrokenError, _TooLargeError) as error:
             self._observe(call, at, started, None, str(error))
             raise self._failed(call, error) from None
-        self._date = reply.headers.get("date", self._date)
+        self.there.hear(reply.headers.get("date", ""))
         if self._budget:
             self._budget.feed(reply.headers)
         self._observe(call, at, started, reply, "")

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from enum import Enum, auto
 from typing import Any
 
+from bcss.clock import http_date
 from bcss.errors import (
     InDoubt,
     RecordChanged,
@@ -207,15 +207,6 @@ def wait_asked(headers: Mapping[str, str], now: datetime) -> float | None:
         if seconds is not None:
             return seconds
     return None
-
-
-def http_date(text: str) -> datetime | None:
-    """Read a Date header; None when it is none."""
-    try:
-        instant = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def _seconds(text: str, now: datetime) -> float | None:

@@ -102,23 +102,29 @@ def problems(
             found += _missing(number, posted, drafts, kind, by_hand=number in by_hand)
         if posted and not family.sent:
             found.append(f"I2 {number}: booked though never shipped")
-        if posted and family.cancelled and not excused and number not in by_hand:
-            found.append(f"I2 {number}: booked though cancelled, and nobody was told")
-        if posted and family.deleted and not excused and number not in by_hand:
-            found.append(f"I2 {number}: booked though deleted, and nobody was told")
-        void = family.sent and not family.counting
-        if posted and void and not excused and number not in by_hand:
-            found.append(f"I2 {number}: booked though all its labels are void, and nobody was told")
         if drafts and not excused and number not in waiting:
             surplus = len(drafts) - (kind not in POSTING and not family.deleted)
             found += [f"I3 {number}: {surplus} stray drafts"] if surplus > 0 else []
         if books.begun[number] and not excused and number not in by_hand:
             found.append(f"I3 {number}: a credit memo was left as a draft")
         if not excused and number not in by_hand:
+            for why in _untold(family) if posted else ():
+                found.append(f"I2 {number}: booked though {why}, and nobody was told")
             standing = drafts if kind not in POSTING and family.eligible else []
             for row in [*posted, *standing]:
                 found += _wrong(row, family, books.files[row["id"]])
     return found + _unseen(world, database, store)
+
+
+def _untold(family: Family) -> list[str]:
+    """Name what happened to an order of which somebody must be told once it is booked."""
+    void = bool(family.sent) and not family.counting
+    happened = {
+        "cancelled": family.cancelled,
+        "deleted": family.deleted,
+        "all labels are void": void,
+    }
+    return [what for what, so in happened.items() if so]
 
 
 def _missing(

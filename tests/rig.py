@@ -62,6 +62,17 @@ class VirtualClock:
         self.world.clock.advance(max(0.0, seconds))
 
 
+class SkewedClock(VirtualClock):
+    """A host's clock that is wrong by some seconds; its monotonic one is not."""
+
+    def __init__(self, world: World, skew: float) -> None:
+        super().__init__(world)
+        self.skew = timedelta(seconds=skew)
+
+    def now(self) -> datetime:
+        return super().now() + self.skew
+
+
 def store_rule(**changes: Any) -> StoreRule:
     rule = StoreRule(
         customer=FixedCustomer("WEB"),

@@ -104,11 +104,10 @@ def _place(unit: Unit) -> tuple[DocumentSet, str]:
 
 def _may_still_land(desk: Desk, unit: Unit) -> bool:
     """Tell whether the creation of a file in doubt is younger than the settle horizon."""
-    since = desk.now() - desk.settle
     return any(
         one.step == ATTACH
         and one.document_id == unit.document_id
         and one.outcome not in (_ATTACHED, _NOT_ATTACHED)
-        and one.sent_at > since
+        and not desk.is_settled(one.sent_at)
         for one in desk.store.units.intents(unit.unit_id)
     )

@@ -52,7 +52,7 @@ def create(desk: Desk, units: Sequence[Unit], looked_up: Since) -> None:
         sent = desk.save(
             tried,
             state=State.CREATE_INTENT,
-            sent_at=desk.now(),
+            sent_at=desk.sending_at(),
             waiting="",
             waiting_since=None,
             document_id="",

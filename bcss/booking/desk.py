@@ -121,6 +121,17 @@ class Desk:
         """Return the present instant."""
         return self.clock.now()
 
+    def sending_at(self) -> datetime:
+        """Return the present instant on Business Central's clock, for what is about to be sent."""
+        return self.bc.clock.now()
+
+    def is_settled(self, sent_at: datetime) -> bool:
+        """Tell, after a look-up, whether what was sent then can no longer land (§4.4.3).
+
+        Both instants are Business Central's, so that no setting of a host's clock shortens it.
+        """
+        return self.bc.clock.answered() >= sent_at + self.settle
+
     def save(self, unit: Unit, **changes: object) -> Unit:
         """Write a unit with some changes, inside the caller's transaction."""
         saved = replace(unit, updated_at=self.now(), **changes)  # type: ignore[arg-type]
@@ -150,7 +161,8 @@ class Desk:
 
     def intend(self, unit: Unit, step: str, target: str, body: bytes = b"") -> int:
         """Note a call that is about to be sent, in state and trail at once."""
-        intent_id = self.store.units.intend(unit, step, sha256(body).digest(), self.now())
+        digest = sha256(body).digest()
+        intent_id = self.store.units.intend(unit, step, digest, self.sending_at())
         self.store.trail.add(
             self.now(),
             Event(

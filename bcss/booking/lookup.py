@@ -217,14 +217,14 @@ def _free(desk: Desk, unit: Unit) -> list[Unit]:
 
 def _is_cold(desk: Desk) -> bool:
     """Tell whether a database that was rebuilt, restored or moved still waits (§4.5)."""
-    return desk.cold_until is not None and desk.now() < desk.cold_until
+    return desk.cold_until is not None and desk.bc.clock.answered() < desk.cold_until
 
 
 def _may_still_land(desk: Desk, unit: Unit) -> bool:
     """Tell whether a create in doubt is younger than the settle horizon."""
     if unit.state is not State.CREATE_INTENT or unit.sent_at is None:
         return False
-    return desk.now() < unit.sent_at + desk.settle
+    return not desk.is_settled(unit.sent_at)
 
 
 def _settling(desk: Desk, unit: Unit) -> list[Unit]:

@@ -26,7 +26,6 @@ _UNBORN = (State.READY, State.CREATE_INTENT)
 def make_drafts(desk: Desk) -> None:
     """Bring every ready unit to a draft in Business Central, and take back what changed."""
     _take_back(desk)
-    begun = desk.now()
     done: set[tuple[int, int]] = set()
     for _ in range(_PASSES):
         units = [unit for unit in _to_create(desk) if (unit.unit_id, unit.attempt) not in done]
@@ -42,7 +41,7 @@ def make_drafts(desk: Desk) -> None:
                 create(desk, free, looked_up)
                 clear(desk, crowded)
             done |= {(unit.unit_id, unit.attempt) for unit in batch}
-    if any(unit.sent_at and unit.sent_at >= begun for unit in _to_create(desk)):
+    if any((unit.unit_id, unit.attempt - 1) in done for unit in _to_create(desk) if unit.sent_at):
         desk.report.notes.append("Some creates are in doubt; the next run looks for them again.")
 
 

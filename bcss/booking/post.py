@@ -28,7 +28,9 @@ def post(desk: Desk, permits: Sequence[Permit]) -> None:
             desk.report.limited = True
             return None
         desk.limits.spend(total_of(unit))
-        tried = desk.save(unit, state=State.POST_INTENT, post_attempted=True, sent_at=desk.now())
+        tried = desk.save(
+            unit, state=State.POST_INTENT, post_attempted=True, sent_at=desk.sending_at()
+        )
         return desk.intend(tried, "post", unit.document_id)
 
     def send(permit: Permit, _intent: int) -> bool:

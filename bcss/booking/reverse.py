@@ -101,7 +101,7 @@ def _make(desk: Desk, unit: Unit) -> bool:
 
 def _send_make(desk: Desk, unit: Unit, invoice: Document) -> bool:
     with desk.write():
-        sent = desk.save(unit, state=State.REV_INTENT, sent_at=desk.now(), waiting="")
+        sent = desk.save(unit, state=State.REV_INTENT, sent_at=desk.sending_at(), waiting="")
         intent_id = desk.intend(sent, MAKE, invoice.id)
     try:
         desk.bc.make_credit_memo(invoice.id, invoice.etag)
@@ -155,7 +155,7 @@ def _find(desk: Desk, unit: Unit) -> bool:
 
 
 def _not_there(desk: Desk, unit: Unit) -> bool:
-    if unit.sent_at is not None and desk.now() < unit.sent_at + desk.settle:
+    if unit.sent_at is not None and not desk.is_settled(unit.sent_at):
         if not unit.waiting:
             with desk.write():
                 desk.save(unit, waiting="settle")
@@ -233,7 +233,7 @@ def _send_post(desk: Desk, unit: Unit, memo: CreditMemo) -> bool:
         desk.limits.spend(amount)
         text = f"exactly one credit memo over {unit.document_number}: {memo.number}"
         desk.note(unit, "evidence", text, target=memo.id, status="exactly one")
-        sent = desk.save(unit, state=State.REV_POST_INTENT, sent_at=desk.now(), waiting="")
+        sent = desk.save(unit, state=State.REV_POST_INTENT, sent_at=desk.sending_at(), waiting="")
         intent_id = desk.intend(sent, "credit post", memo.id)
     try:
         desk.bc.post_credit_memo(memo.id, memo.etag)

@@ -41,6 +41,7 @@ from bcss.businesscentral.records import (
     TaxCode,
     TrackingRow,
 )
+from bcss.clock import VendorClock
 from bcss.errors import FixConfig
 
 if TYPE_CHECKING:
@@ -70,6 +71,11 @@ class BusinessCentralClient:
     def company(self) -> Company | None:
         """Return the company in use."""
         return self._site.company
+
+    @property
+    def clock(self) -> VendorClock:
+        """Return Business Central's clock, as its answers tell it."""
+        return self.session.there
 
     def companies(self) -> list[Company]:
         """List the companies that this application may see."""

@@ -37,11 +37,11 @@ def rebuild(conn: Connection, since: datetime) -> None:
     confirm_open(desk)
     adopted += _later_generations(conn, desk)
     text = f"rebuilt since {since.date()}: {adopted} documents adopted"
+    until = desk.sending_at() + desk.settle  # by Business Central's clock, whatever ours says
     with conn.store.write():
+        conn.store.set_meta("cold_until", iso(until))
         conn.store.trail.add(conn.now(), Event("event", FLOW, "run:rebuild", text))
-    conn.report.notes.append(
-        f"{text}; nothing new is created before {conn.store.meta('cold_until')}."
-    )
+    conn.report.notes.append(f"{text}; nothing new is created before {iso(until)}.")
 
 
 def start_cold_hold(store: Store, settle: timedelta, why: str) -> None:

@@ -7,8 +7,9 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
+from bcss.clock import http_date
 from bcss.errors import InDoubt, RecordRefused, RetryLater, UpstreamError
-from bcss.reply import Problem, Reply, Verdict, clean, explain_plainly, http_date
+from bcss.reply import Problem, Reply, Verdict, clean, explain_plainly
 from bcss.shipstation.records import UnreadableRecord
 from bcss.wire import NotJson, dumps
 

@@ -7,10 +7,10 @@ error to `Poll.started`; neither is this module's business (design §4.6).
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
-from bcss.clock import Clock
+from bcss.clock import AGREEMENT, Clock
 from bcss.errors import RetryLater
 from bcss.shipstation.answers import VENDOR
 from bcss.shipstation.client import ShipStationClient
@@ -31,7 +31,6 @@ VOIDS: Final = "voids"
 FULFILLMENTS: Final = "fulfillments"
 STREAMS: Final = (ORDERS, SHIPMENTS, VOIDS, FULFILLMENTS)
 MAX_PASSES: Final = 4
-_AGREEMENT: Final = timedelta(seconds=2)
 _READERS: Final[Mapping[str, Callable[[object], Order | Shipment | Fulfillment]]] = {
     ORDERS: read_order,
     SHIPMENTS: read_shipment,
@@ -201,7 +200,7 @@ def _lower_bound(before: datetime, after: datetime, server: datetime | None) -> 
     Two clocks that agree are taken for one, which keeps the fractions of a second that the
     Date header lacks.
     """
-    if server is None or before - _AGREEMENT <= server <= after + _AGREEMENT:
+    if server is None or before - AGREEMENT <= server <= after + AGREEMENT:
         return before
     return server - (after - before)
 

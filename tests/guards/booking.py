@@ -37,7 +37,7 @@ from tests.guards.stage import (
     shop,
     stage,
 )
-from tests.rig import Rig
+from tests.rig import Rig, SkewedClock
 
 _NO_ANSWER = {"vendor": "bc", "method": "POST", "path": "/salesInvoices$", "do": "drop"}
 
@@ -104,6 +104,21 @@ def death_while_a_create_is_under_way(folder: Path) -> list[str]:
 def create_that_lands_ten_minutes_late(folder: Path) -> list[str]:
     rig = stage(folder)
     rig.world.faults.add({**_NO_ANSWER, "do": "late", "after": 600})
+
+    for _ in range(3):
+        rig.run()
+        minutes(rig, 11)
+    rig.run()
+
+    return judged(rig)
+
+
+def create_noted_by_a_slow_clock(folder: Path) -> list[str]:
+    """The host's clock is two hours slow when a create leaves, and is set right after that."""
+    rig = stage(folder)
+    rig.world.faults.add({**_NO_ANSWER, "do": "late", "after": 600})
+    slow = replace(rig.around, clock=SkewedClock(rig.world, -7200))
+    app.run(rig.config, "sync", ORDERS, None, slow)
 
     for _ in range(3):
         rig.run()

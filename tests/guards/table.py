@@ -7,6 +7,7 @@
 | positive control | a look-up that sees nothing of ours proves nothing | hidden documents are created again |
 | intent before send | what was sent is known after a death | a create is sent and nobody knows |
 | settle horizon | a create in doubt may still land | it is created a second time |
+| the vendor's clock | no setting of the host's clock shortens the horizon | a create is sent a second time |
 | sticky document id | a unit knows its document whatever people do to it | an edited one is taken for a stranger, for ever |
 | Exactly-One Rule | nothing is posted beside a twin | both twins are posted |
 | adoption check | a document is ours by marker or content | a clerk's invoice is written to |
@@ -33,7 +34,7 @@ from typing import Any
 
 import pytest
 
-from bcss import app
+from bcss import app, clock
 from bcss.booking import calls, create, decide, desk, judge, lookup
 from bcss.booking.judge import One, Several
 from bcss.businesscentral import documents, odata
@@ -83,6 +84,11 @@ def _intent_with_the_outcome(patch: Patch) -> None:
 
 def _no_settle(patch: Patch) -> None:
     patch.setattr(lookup, "_may_still_land", lambda *_: False)
+
+
+def _own_clock(patch: Patch) -> None:
+    """Measure the settle horizon by the host's clock."""
+    patch.setattr(clock.VendorClock, "hear", lambda *_: None)
 
 
 def _no_sticky_id(patch: Patch) -> None:
@@ -171,6 +177,9 @@ GUARDS = {
         "sent without an intent",
     ),
     "settle horizon": Guard(_no_settle, booking.create_that_lands_ten_minutes_late, "stray drafts"),
+    "the vendor's clock": Guard(
+        _own_clock, booking.create_noted_by_a_slow_clock, "created 2 times"
+    ),
     "sticky document id": Guard(
         _no_sticky_id, booking.clerk_edits_and_posts_the_draft, "reference_in_use"
     ),

@@ -1,8 +1,8 @@
 """I10: once the last fault is over, how soon everything that can be booked must be booked.
 
 The bound is two runs: one as soon as what was under way has landed, and one after the settle
-horizon and an hour, and by as much as a host's clock was fast when it noted a send. Whatever is
-held, or waits behind a stopped store, delays nobody else.
+horizon and an hour, however wrong a host's clock was when it noted a send. Whatever is held, or
+waits behind a stopped store, delays nobody else.
 """
 
 from datetime import timedelta
@@ -24,7 +24,7 @@ def overdue(play: "Play") -> list[str]:
     world, history = play.world, play.history
     world.faults.clear()
     settle = play.rig.config.orders.settle
-    for wait in (_LANDED, settle + _HOUR + timedelta(seconds=history.skew)):
+    for wait in (_LANDED, settle + _HOUR):
         world.clock.advance(wait.total_seconds())
         world.settle()
         try:

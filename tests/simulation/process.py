@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bcss import app
 from bcss.errors import BcssError
@@ -11,21 +11,10 @@ from bcss.flows.orders import pull_orders
 from bcss.flows.replay import Choice, replay
 from bcss.flows.shipments import pull_shipments
 from tests.enumeration.points import Points
-from tests.rig import PARTS, Rig, VirtualClock
+from tests.rig import PARTS, Rig, SkewedClock
 from tests.simulation.conduct import Conduct
 
 SINCE = datetime.fromisoformat("2026-03-01T05:00:00+00:00")
-
-
-class SkewedClock(VirtualClock):
-    """A host's clock that is wrong by some seconds; its monotonic one is not."""
-
-    def __init__(self, rig: Rig, skew: float) -> None:
-        super().__init__(rig.world)
-        self.skew = timedelta(seconds=skew)
-
-    def now(self) -> datetime:
-        return super().now() + self.skew
 
 
 @dataclass(slots=True)
@@ -47,7 +36,7 @@ class Process:
     skew: float = 0
 
     def around(self) -> app.Surroundings:
-        return replace(self.rig.around, clock=SkewedClock(self.rig, self.skew))
+        return replace(self.rig.around, clock=SkewedClock(self.rig.world, self.skew))
 
     def cron(self) -> app.Summary:
         """Run as cron does, under the run lock."""

@@ -51,7 +51,6 @@ class History:
     ignored: set[str] = field(default_factory=set)
     credited: set[str] = field(default_factory=set)
     command: str = ""
-    skew: float = 0.0
 
     def note(self, kind: str, text: str) -> None:
         self.counts[kind] += 1
@@ -149,7 +148,6 @@ def _process(play: Play) -> None:
         process.interruption = Interruption(rng.randint(1, 120), lambda: _interrupt(play))
     if rng.random() < 0.1:
         process.skew = rng.choice((-7200.0, -40.0, 40.0, 7200.0))
-        play.history.skew = max(play.history.skew, process.skew)
         play.history.note("clock", f"the host's clock is off by {process.skew} s")
     _run(play, process.worker if rng.random() < 0.15 else process.cron, "first")
 
@@ -243,10 +241,10 @@ def _quiet(play: Play) -> None:
         world.clock.advance(rest * 3600)
         world.settle()
         before = play.conduct.writes
-        if not _last_run(play):
-            silent = -1  # its first sweep is still to come
-        else:
-            silent = silent + 1 if play.conduct.writes == before else 0
+        ran = _last_run(play)
+        silent = silent + 1 if play.conduct.writes == before else 0
+        if not ran:
+            silent = -1  # the first sweep after a rebuild is still to come
         if silent == 2:  # one that only plans what is left to do writes nothing either
             break
     else:
