@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 from unittest.mock import patch
 
+from bcss import http
 from bcss.sandbox.kit import Request
 from bcss.store import db
 from bcss.store.sqlite import Connection, write_tx
@@ -66,7 +68,9 @@ class Points:
         outer = rig.before, rig.after
         rig.before, rig.after = self.before, self.after
         try:
-            with patch.object(db, "write_tx", self.transaction):
+            # what waits a little less or more each time would not be the same when repeated
+            dice = patch.object(http, "_JITTER", Random(len(self.names)))
+            with patch.object(db, "write_tx", self.transaction), dice:
                 yield
         finally:
             rig.before, rig.after = outer

@@ -1,4 +1,4 @@
-"""Repeat one seed, or play a range: python -m tests.simulation 123 [456]."""
+"""Repeat one seed, or play a range: python -m tests.simulation 123 [456] [--whole]."""
 
 import gc
 import os
@@ -15,7 +15,9 @@ from tests.simulation.sim import simulate
 
 def main() -> None:
     os.environ.update(SECRETS)
-    first, last = int(sys.argv[1]), int(sys.argv[2] if len(sys.argv) > 2 else sys.argv[1])
+    seeds = [int(one) for one in sys.argv[1:] if one.isdecimal()]
+    first, last = seeds[0], seeds[-1]
+    short = False if "--whole" in sys.argv else None
     counts: Counter[str] = Counter()
     failed = []
     gc.freeze()
@@ -23,7 +25,7 @@ def main() -> None:
     begun = time.perf_counter()
     for seed in range(first, last + 1):
         with tempfile.TemporaryDirectory(dir=HERE) as folder:
-            history = simulate(seed, Path(folder))
+            history = simulate(seed, Path(folder), short=short)
         counts += history.counts
         if history.broken:
             failed.append(seed)

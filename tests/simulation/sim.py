@@ -66,7 +66,8 @@ class History:
         return Counter(shown | {names[k]: n for k, n in self.counts.items() if k in names})
 
     def story(self) -> str:
-        command = self.command or f"python -m tests.simulation {self.seed}"
+        whole = "" if self.short == (self.seed >= SHORT) else " --whole"
+        command = self.command or f"python -m tests.simulation {self.seed}{whole}"
         return "\n".join([f"repeat with: {command}", *self.steps, *self.broken])
 
 
