@@ -83,6 +83,7 @@ class Why(StrEnum):
     VOIDED_AFTER_POST = "voided_after_post"
     CANCELLED_AFTER_POST = "cancelled_after_post"
     DELETED_AFTER_POST = "deleted_after_post"
+    MERGED_AFTER_POST = "merged_after_post"
     CREDIT_REFUSED = "credit_refused"
     CREDIT_UNCLEAR = "credit_unclear"
     CREDITED_BY_HAND = "credited_by_hand"
@@ -262,6 +263,11 @@ REASONS: dict[Why, Reason] = {
         _PERSON,
         "The order was cancelled after it was booked; approve the correction shown, or ignore it.",
         "posts a corrective credit memo over the invoice and books nothing more",
+    ),
+    Why.MERGED_AFTER_POST: Reason(
+        _CHANGE,
+        "Approve the hold of the order that is booked, or credit its invoice by hand. "
+        f"{_BY_ITSELF} If its lines are not to be billed here, ignore the hold.",
     ),
     Why.DELETED_AFTER_POST: Reason(
         _PERSON,

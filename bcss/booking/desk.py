@@ -60,6 +60,7 @@ class Report:
     """What a run did, for the summary and the exit code.
 
     `halted`: something stands in the way of booking itself; another flow's errors do not.
+    `first_limit`: how many documents may be posted since none ever was; 0 for no such limit.
     """
 
     created: int = 0
@@ -73,6 +74,7 @@ class Report:
     errors: list[BcssError] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     limited: bool = False
+    first_limit: int = 0
     halted: bool = False
     waived: set[str] = field(default_factory=set)
 
@@ -108,6 +110,7 @@ class Desk:
     only: frozenset[int] | None = None
     refusals: Counter[tuple[int, str]] = field(default_factory=Counter)
     stopped: set[int] = field(default_factory=set)
+    renamed: set[int] = field(default_factory=set)
 
     def chosen(self, units: Iterable[Unit]) -> list[Unit]:
         """Keep the units that this run is about."""

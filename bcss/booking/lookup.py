@@ -6,20 +6,23 @@ must show a document that is known to be there, or it decides nothing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bcss.booking.desk import Desk
 from bcss.booking.judge import Nothing, One, Several, Sighting, is_of_order, judge
 from bcss.booking.proof import is_unclear, posted_among
 from bcss.businesscentral.odata import CHUNK
 from bcss.businesscentral.records import Answer, Document, DocumentSet
+from bcss.clock import iso
 from bcss.config.schema import DocumentKind
 from bcss.errors import RecordMissing, StopVendor
 from bcss.holds import Verdict, Why
 from bcss.mapping.text import code
 from bcss.units import State, Unit, entity_of
 
-_CONTROLS = 3
+_CONTROLS = 20  # more than a few only where people rename our documents one after another
 _ORDER_KINDS = (DocumentKind.SALES_ORDER, DocumentKind.SHIP_AND_INVOICE)
+_DRAFTS_FIRST = (DocumentKind.DRAFT_INVOICE, DocumentKind.POSTED_INVOICE)
 _INVOICE_KINDS = (DocumentKind.POSTED_INVOICE, DocumentKind.DRAFT_INVOICE)
 
 
@@ -114,27 +117,28 @@ def _documents(answers: Sequence[Answer]) -> list[Document]:
 
 def _control(desk: Desk, entity: DocumentSet) -> Unit | None:
     """Return the unit whose document was last confirmed present in this entity set."""
-    units = desk.store.units
+    control = partial(desk.store.units.control, but=desk.renamed)
     if entity is DocumentSet.ORDERS:
-        return units.control(_ORDER_KINDS[:1], (State.CONFIRMED,), unposted=True) or units.control(
+        return control(_ORDER_KINDS[:1], (State.CONFIRMED,), unposted=True) or control(
             _ORDER_KINDS, (State.DRAFTED,)
         )
     posted = (DocumentKind.POSTED_INVOICE, DocumentKind.SHIP_AND_INVOICE)
-    return units.control(posted, (State.CONFIRMED,)) or units.control(
+    return control(posted, (State.CONFIRMED,)) or control(
         _INVOICE_KINDS, (State.DRAFTED, State.CONFIRMED)
     )
 
 
 def _really_gone(desk: Desk, entity: DocumentSet, control: Unit) -> bool:
-    """Tell a control that a person deleted or posted from one that is hidden from us.
+    """Tell a control that a person deleted, posted or renamed from one that is hidden from us.
 
-    Only an unposted document can go; its unit is held, and another control is asked.
+    Its unit is held or taken further, and another control is asked; a posted document cannot go.
     """
-    if control.state is State.CONFIRMED and control.post_attempted:
-        return False
+    posted = control.state is State.CONFIRMED and control.post_attempted
     try:
-        desk.bc.get_document(entity, control.document_id)
+        document = desk.bc.get_document(entity, _id_in(entity, control))
     except RecordMissing:
+        if posted:
+            return False
         invoice = made_from(desk, control)
         with desk.write():
             if invoice is not None:
@@ -143,7 +147,21 @@ def _really_gone(desk: Desk, entity: DocumentSet, control: Unit) -> bool:
             name = control.draft_number or control.document_id
             desk.hold(control, Verdict(Why.DRAFT_GONE, f"{name} is gone from {entity}."))
         return True
-    return False
+    return _renamed(desk, control, document)
+
+
+def _renamed(desk: Desk, control: Unit, document: Document) -> bool:
+    """Leave a document out as control whose reference a person has changed since."""
+    if code(document.reference) == control.reference:
+        return False
+    desk.renamed.add(control.unit_id)
+    return True
+
+
+def _id_in(entity: DocumentSet, unit: Unit) -> str:
+    """Return the id that a unit's document has in an entity set."""
+    made_from_order = entity is DocumentSet.INVOICES and unit.kind.is_order
+    return unit.invoice_id if made_from_order else unit.document_id
 
 
 def by_id(desk: Desk, unit: Unit) -> list[Document]:
@@ -216,8 +234,15 @@ def _free(desk: Desk, unit: Unit) -> list[Unit]:
 
 
 def _is_cold(desk: Desk) -> bool:
-    """Tell whether a database that was rebuilt, restored or moved still waits (§4.5)."""
-    return desk.cold_until is not None and desk.bc.clock.answered() < desk.cold_until
+    """Tell whether a database that was rebuilt, restored or moved still waits (§4.5).
+
+    One that a host's clock far ahead has put off waits one horizon from now, no longer.
+    """
+    answered = desk.bc.clock.answered()
+    if desk.cold_until is not None and desk.cold_until > answered + desk.settle:
+        desk.cold_until = answered + desk.settle
+        desk.store.set_meta("cold_until", iso(desk.cold_until))
+    return desk.cold_until is not None and answered < desk.cold_until
 
 
 def _may_still_land(desk: Desk, unit: Unit) -> bool:
@@ -228,10 +253,23 @@ def _may_still_land(desk: Desk, unit: Unit) -> bool:
 
 
 def _settling(desk: Desk, unit: Unit) -> list[Unit]:
-    """Let a unit wait for what may still land; READY and CREATE_INTENT are looked up again."""
-    if unit.waiting != "settle":
+    """Let a unit wait for what may still land; READY and CREATE_INTENT are looked up again.
+
+    One that is not ready keeps its own reason to wait, by which it is planned again.
+    """
+    if unit.waiting != "settle" and unit.state in (State.READY, State.CREATE_INTENT):
         desk.save(unit, waiting="settle", waiting_since=desk.now())
     return []
+
+
+def _kind_of(unit: Unit, document: Document) -> DocumentKind:
+    """Return the kind under which a document is followed, whatever the configuration says now."""
+    if document.order_id or is_of_order(document, unit):
+        return unit.kind
+    is_order = document.entity is DocumentSet.ORDERS
+    if is_order == unit.kind.is_order:
+        return unit.kind
+    return (_ORDER_KINDS if is_order else _DRAFTS_FIRST)[unit.kind.posts]
 
 
 def adopt(
@@ -249,6 +287,7 @@ def adopt(
     saved = desk.save(
         unit,
         state=state,
+        kind=_kind_of(unit, document),
         document_id=document.order_id or (unit.document_id if made else document.id),
         invoice_id=document.id if made else "",
         draft_number=unit.draft_number if posted else document.number if certain else "",

@@ -11,7 +11,7 @@ from bcss.booking.attach import ATTACH, attach
 from bcss.booking.confirm import confirm
 from bcss.booking.create import create, since_now
 from bcss.booking.decide import Permit, decide
-from bcss.booking.desk import BATCH, Desk
+from bcss.booking.desk import BATCH, Desk, total_of
 from bcss.booking.lookup import apply, look_up
 from bcss.booking.post import limit_text, post
 from bcss.booking.track import track
@@ -95,9 +95,18 @@ def _to_post(desk: Desk) -> list[Unit]:
     if desk.limits.posts is None:
         return ready
     posting = [unit for unit in ready if _is_to_post(unit)]
+    posting = [unit for unit in posting if _is_affordable(desk, unit)]
     desk.report.limited |= len(posting) > desk.limits.posts
     standing = [unit for unit in ready if not _is_to_post(unit)]
     return posting[: max(0, desk.limits.posts)] + standing
+
+
+def _is_affordable(desk: Desk, unit: Unit) -> bool:
+    """Leave out what the amount limit forbids, so that it takes no place among the few posted."""
+    limit = desk.limits.amount
+    within = limit is None or total_of(unit) <= limit
+    desk.report.limited |= not within
+    return within
 
 
 def _tell_stopped(desk: Desk) -> None:

@@ -15,6 +15,7 @@ from bcss.holds import Verdict, Why
 from bcss.mapping.families import Evidence, Family, one_id
 from bcss.mapping.hashes import booked_hash, money_hash, track_hash
 from bcss.mapping.readiness import (
+    MERGED,
     NOT_SHIPPED,
     WAITING_FOR_EVIDENCE,
     WAITING_FOR_POLL,
@@ -53,7 +54,7 @@ def replan(unit: Unit, family: Family, readiness: Readiness, moment: Moment) -> 
         case State.SEEN | State.READY | State.DROPPED:
             return _unborn(hashed, family, readiness, now)
         case State.DRAFTED:
-            return _drafted(hashed, family, readiness, now)
+            return _drafted(hashed, family, readiness, moment)
         case State.CONFIRMED:
             return _booked(hashed, family, readiness, moment)
         case State.REV_NEEDED:
@@ -108,9 +109,9 @@ def ready(unit: Unit, family: Family, draft: Draft) -> Unit:
     )
 
 
-def _drafted(unit: Unit, family: Family, readiness: Readiness, now: datetime) -> Step:
+def _drafted(unit: Unit, family: Family, readiness: Readiness, moment: Moment) -> Step:
     match readiness:
-        case Draft() if _same_document(unit, family, readiness):
+        case Draft() if _same_document(unit, family, readiness, moment):
             return Step(_renewed(unit, readiness))
         case Draft() | Wait() | Drop() if unit.document_id and not unit.draft_number:
             text = f"The order changed, and whether {unit.reference} is posted is not certain."
@@ -118,7 +119,7 @@ def _drafted(unit: Unit, family: Family, readiness: Readiness, now: datetime) ->
         case Draft():
             return _take_back(unit, REPLACE, "The order changed after a posting was tried")
         case Wait(reason=reason):
-            return Step(_waiting(unit, reason, now))
+            return Step(_waiting(unit, reason, moment.now))
         case Drop():
             how = "deleted" if family.gone else "cancelled"
             return _take_back(unit, CANCEL, f"The order was {how} after a posting was tried")
@@ -128,7 +129,7 @@ def _drafted(unit: Unit, family: Family, readiness: Readiness, now: datetime) ->
             assert_never(readiness)
 
 
-def _same_document(unit: Unit, family: Family, draft: Draft) -> bool:
+def _same_document(unit: Unit, family: Family, draft: Draft, moment: Moment) -> bool:
     """Tell whether only tracking and dates differ from what stands in Business Central.
 
     While the order was open the document also follows its address.
@@ -138,6 +139,7 @@ def _same_document(unit: Unit, family: Family, draft: Draft) -> bool:
     if unit.draft.open and dict(unit.draft.ship_to) != dict(draft.ship_to):
         return False
     unchanged = booked_hash(family) == unit.booked_hash and not unit.held
+    unchanged &= not moment.reconfigured
     return unchanged or _essence(unit.draft) == _essence(draft)
 
 
@@ -182,11 +184,11 @@ def _take_back(unit: Unit, how: str, tried: str) -> Step:
 def _booked(unit: Unit, family: Family, readiness: Readiness, moment: Moment) -> Step:
     """Hold what changed after booking; nothing is automatic any more (design §4.5)."""
     if unit.state is State.CONFIRMED and not unit.kind.posts and not unit.document_number:
-        return _standing(unit, family, readiness, moment.now)
+        return _standing(unit, family, readiness, moment)
     if isinstance(readiness, Verdict) and readiness.why is Why.KEY_SHARED:
         # another order, which the document never stood for
         return Step(unit, None if unit.approved == shared(readiness.content) else readiness)
-    verdict = _after_post(unit, family)
+    verdict = _after_post(unit, family, merged_into(readiness))
     if unit.waiting == WAITING_FOR_POLL:
         unit = replace(unit, waiting="")
     if verdict is None and readiness == Wait(WAITING_FOR_POLL) and _has_news(unit, family):
@@ -213,7 +215,14 @@ def _approved(unit: Unit, family: Family, readiness: Readiness, moment: Moment) 
     return _booked(back, family, readiness, moment)
 
 
-def _after_post(unit: Unit, family: Family) -> Verdict | None:
+def merged_into(readiness: Readiness) -> str:
+    """Return what became of an order that another one absorbed, else nothing."""
+    if isinstance(readiness, Drop) and readiness.reason.startswith(MERGED):
+        return readiness.reason
+    return ""
+
+
+def _after_post(unit: Unit, family: Family, merged: str) -> Verdict | None:
     """Say what changed after booking, with the correction that approving carries out."""
     number = unit.document_number or unit.draft_number
     if unit.approved == f"{AS_IS}{shape(unit.money_hash, family.evidence)}":
@@ -223,7 +232,7 @@ def _after_post(unit: Unit, family: Family) -> Verdict | None:
         f"({show(unit.bc_total or ZERO, unit.currency)}), dated the day of approval"
     )
     undone = unit.waiting == CREDITED
-    ended = _ended(family)
+    ended = _ended(family, merged)
     if ended is not None:
         why, word = ended
         text = f"{word} in ShipStation; {number} is booked. {credit}, and books nothing more."
@@ -241,7 +250,9 @@ def _after_post(unit: Unit, family: Family) -> Verdict | None:
     return None
 
 
-def _ended(family: Family) -> tuple[Why, str] | None:
+def _ended(family: Family, merged: str) -> tuple[Why, str] | None:
+    if merged:
+        return Why.CANCELLED_AFTER_POST, merged.capitalize()
     if all(order.status == "cancelled" for order in family.members):
         return Why.CANCELLED_AFTER_POST, "Cancelled"
     return (Why.DELETED_AFTER_POST, "Deleted") if family.gone else None
@@ -256,12 +267,12 @@ def credited_by_hand(number: str, total: str) -> Verdict:
     return Verdict(Why.CREDITED_BY_HAND, text)
 
 
-def _standing(unit: Unit, family: Family, readiness: Readiness, now: datetime) -> Step:
+def _standing(unit: Unit, family: Family, readiness: Readiness, moment: Moment) -> Step:
     """Follow an order whose document stands as a draft by the store's choice."""
     unchanged = booked_hash(family) == unit.booked_hash
     if unchanged and isinstance(readiness, Verdict) and readiness.why not in _FAMILY:
         return Step(unit)
-    step = _drafted(replace(unit, state=State.DRAFTED), family, readiness, now)
+    step = _drafted(replace(unit, state=State.DRAFTED), family, readiness, moment)
     after = step.unit
     same = after.track_hash == unit.track_hash and after.draft is not None and not after.draft.open
     if step.verdict is None and not after.waiting and same:

@@ -38,10 +38,9 @@ def _new_notes(conn: Connection, command: str) -> list[str]:
 
 
 def _first_run(conn: Connection) -> list[str]:
-    run = str(conn.store.trail.run_id)
-    if not conn.report.limited or conn.store.meta("first_posting_run") != run:
+    limit = conn.report.first_limit
+    if not conn.report.limited or not limit:
         return []
-    limit = conn.config.orders.first_run_limit
     return [
         (
             f"The first posting run posts at most {limit} documents (orders.first_run_limit). "

@@ -6,13 +6,13 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Any
 
-from bcss.clock import near_fall_back
+from bcss.clock import calendar_date, iso, near_fall_back, parse_utc
 from bcss.errors import RecordMissing, RecordRefused, RetryLater, UpstreamError
 from bcss.flows.connection import Connection
 from bcss.holds import Verdict, Why
 from bcss.mapping.text import clean
 from bcss.shipstation import streams
-from bcss.shipstation.records import Order, Shipment
+from bcss.shipstation.records import Fulfillment, Order, Shipment
 from bcss.store.captured import Watermark
 from bcss.store.queue import About
 from bcss.store.trail import Event
@@ -23,6 +23,7 @@ _LONG_AGO = datetime(2010, 1, 1, tzinfo=UTC)
 _OPEN_STATUSES = ("awaiting_shipment", "on_hold")
 _FETCHES = 50
 _LISTED = "listed_stores"
+_BEGINS = "read_from"
 
 
 def capture(conn: Connection) -> bool:
@@ -51,7 +52,7 @@ def capture(conn: Connection) -> bool:
 def _since(conn: Connection, stream: str) -> datetime:
     mark = conn.store.orders.watermark(stream)
     if mark is None:
-        return conn.start()
+        return conn.start() if stream == streams.ORDERS else conn.evidence_start()
     if conn.polls:
         overlap = OVERLAP if near_fall_back(mark.polled_from) else REPOLL_OVERLAP
         return mark.polled_from - overlap
@@ -93,7 +94,10 @@ def _drain(
     """Store a poll batch by batch; the watermark follows what is durable, never runs ahead."""
     started = until or poll.started
     for batch in poll:
+        older = _evidence_of_old(conn, batch)
         with conn.store.write():
+            for one in older:
+                keep_batch(conn, one)
             keep_batch(conn, batch)
             mark = conn.store.orders.watermark(stream)
             if batch.reached is not None and mark is not None:
@@ -103,6 +107,34 @@ def _drain(
                 )
     with conn.store.write():
         conn.store.orders.move_watermark(Watermark(stream, started, started, conn.now()))
+
+
+def _evidence_of_old(conn: Connection, batch: streams.Batch) -> list[streams.Batch]:
+    """Ask for what was sent of orders that are older than the shipments that are read.
+
+    It is stored with the order, so that none is judged without it: what was sent before
+    `orders.start` must not be booked when it is sent again.
+    """
+    begins, known = conn.evidence_start(), conn.store.orders
+    found: list[streams.Batch] = []
+    for one in batch.captured:
+        order = one.record
+        if not isinstance(order, Order) or order.status != "shipped" or order.create_date is None:
+            continue
+        listed = order.store_id in conn.booked_stores()
+        if listed and order.create_date.earliest < begins and not known.is_shipped(order.order_id):
+            found += evidence_of(conn, order.order_id)
+    return found
+
+
+def evidence_of(conn: Connection, order_id: int) -> list[streams.Batch]:
+    """Ask for the shipments and fulfillments of one order."""
+    sent = conn.shipstation.shipments_page(orderId=order_id)
+    fulfilled = conn.shipstation.fulfillments_page(orderId=order_id)
+    return [
+        streams.capture(streams.SHIPMENTS, list(sent.rows)),
+        streams.capture(streams.FULFILLMENTS, list(fulfilled.rows)),
+    ]
 
 
 def keep_batch(conn: Connection, batch: streams.Batch) -> int:
@@ -117,12 +149,20 @@ def keep_batch(conn: Connection, batch: streams.Batch) -> int:
             news += keep_order(conn, one.record, one.raw)
         else:
             kind = "shipments" if isinstance(one.record, Shipment) else "fulfillments"
-            if conn.store.orders.keep_evidence(one.record, now):
+            wanted = _is_wanted(conn, one.record)
+            if conn.store.orders.keep_evidence(one.record, now, wanted=wanted):
                 news += 1
                 _readable_again(conn, f"record:{kind}:{one.raw.get(kind[:-1] + 'Id')}")
     for bad in batch.unreadable:
         _hold_unreadable(conn, bad)
     return news
+
+
+def _is_wanted(conn: Connection, one: Shipment | Fulfillment) -> bool:
+    """Tell whether an order that was never captured is asked for because of what was sent."""
+    start = conn.config.orders.start
+    zone = conn.config.business_central.time_zone
+    return start is None or calendar_date(one.ship_date, zone) >= start
 
 
 def keep_order(conn: Connection, order: Order, raw: Mapping[str, Any]) -> bool:
@@ -186,16 +226,24 @@ def _readable_again(conn: Connection, subject: str) -> None:
 
 
 def _note_listing(conn: Connection) -> None:
-    """Read orders again from `orders.start` once a store is booked that was not before."""
+    """Read orders again from `orders.start` once a store is booked that was not before.
+
+    Once the start is earlier than any before, all streams are read again.
+    """
     listed = ",".join(str(one) for one in sorted(conn.booked_stores())) or "none"
-    known = conn.store.meta(_LISTED)
-    if listed == known:
+    known, begins = conn.store.meta(_LISTED), conn.store.meta(_BEGINS)
+    earlier = bool(begins) and conn.start() < parse_utc(begins)
+    if listed == known and begins and not earlier:
         return
     newly = set(listed.split(",")) - set(known.split(","))
     with conn.store.write():
         if newly and known:
             conn.store.orders.forget_watermark(streams.ORDERS)
+        for stream in streams.STREAMS if earlier else ():
+            conn.store.orders.forget_watermark(stream)
         conn.store.set_meta(_LISTED, listed)
+        if earlier or not begins:
+            conn.store.set_meta(_BEGINS, iso(conn.start()))
 
 
 def _hold_unlisted(conn: Connection) -> None:

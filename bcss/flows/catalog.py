@@ -124,7 +124,7 @@ def _mark(conn: Connection, key: str, begun: datetime) -> None:
 
 def _due(conn: Connection, key: str) -> bool:
     text = conn.store.meta(key)
-    return not text or conn.now() - parse_utc(text) >= _DAILY
+    return not text or not timedelta(0) <= conn.now() - parse_utc(text) < _DAILY
 
 
 def _names_terms(conn: Connection) -> bool:

@@ -17,6 +17,9 @@ from bcss.store.db import Store
 
 FRESH = timedelta(minutes=5)
 NO_START = timedelta(days=35)
+# How long before its ship date a label may have been bought, and how long before `orders.start`
+# something may have been sent that is sent again after it.
+LEAD = timedelta(days=35)
 
 
 @dataclass(slots=True)
@@ -118,13 +121,17 @@ class Connection:
         return frozenset(one for one, rule in stores.items() if isinstance(rule, StoreRule))
 
     def start(self) -> datetime:
-        """Return the instant from which streams are read at first."""
+        """Return the instant from which orders are read at first."""
         if self.since is not None:
             return self.since
         start = self.config.orders.start
         if start is None:
             return self.now() - NO_START
         return start_of_day(start, self.config.business_central.time_zone)
+
+    def evidence_start(self) -> datetime:
+        """Return the instant from which shipments, voids and fulfillments are read at first."""
+        return self.start() - LEAD
 
     def is_fresh(self) -> bool:
         """Tell whether this run's last complete poll is young enough to post by (§4.4.6).

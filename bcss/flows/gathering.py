@@ -11,11 +11,12 @@ from bcss.mapping.document import ship_dates
 from bcss.mapping.explain import orders_text
 from bcss.mapping.families import Evidence, Family, close, root_of
 from bcss.mapping.hashes import booked_hash
+from bcss.mapping.readiness import MERGED
 from bcss.mapping.reference import Identity, hashed_form, plain_form, unit_hash
 from bcss.mapping.text import code
 from bcss.money import ZERO
 from bcss.shipstation.records import Order
-from bcss.units import AFTER_POST, State, Unit
+from bcss.units import AFTER_POST, CREDITED, REVERSING, State, Unit
 
 _FETCHES = 50
 VANISHED = "vanished"
@@ -54,6 +55,8 @@ def gather(conn: Connection, order_id: int) -> Group | None:
     unit, taken = _unit_of(conn, family)
     gone = [one for one in closure.missing if orders.is_gone(one)]
     gone += [one for one in members if orders.is_gone(one)]
+    if verdict is None:
+        verdict = _absorbed_is_booked(conn, closure.absorbed)
     if gone and not deleted and verdict is None and VANISHED not in unit.approved:
         verdict = Verdict(Why.VANISHED, f"ShipStation no longer has order {gone[0]}.")
     return Group(family, unit, verdict or taken)
@@ -79,7 +82,20 @@ def _survivor(conn: Connection, order_id: int, members: dict[int, Order]) -> int
 def _absorbed(conn: Connection, order: Order, survivor: int) -> Group:
     family = Family(order, (order,), conn.store.orders.evidence_of([order.order_id]))
     unit, _ = _unit_of(conn, family)
-    return Group(family, unit, drop=f"merged into order {survivor}")
+    return Group(family, unit, drop=f"{MERGED} {survivor}")
+
+
+def _absorbed_is_booked(conn: Connection, order_ids: Sequence[int]) -> Verdict | None:
+    """Hold a survivor whose lines are billed already under an order that it has absorbed."""
+    for unit in conn.store.units.of_orders(order_ids) if order_ids else ():
+        billed = unit.state in (*AFTER_POST, *REVERSING) and _is_posted(unit)
+        if billed and unit.waiting != CREDITED:
+            text = (
+                f"Order {unit.order_number}, which was merged into this one in ShipStation, is "
+                f"booked as {unit.document_number or unit.draft_number}."
+            )
+            return Verdict(Why.MERGED_AFTER_POST, text)
+    return None
 
 
 def _live(conn: Connection, members: dict[int, Order]) -> tuple[int | None, Verdict | None]:
@@ -197,7 +213,7 @@ def _unit_of(conn: Connection, family: Family) -> tuple[Unit, Verdict | None]:
     with conn.store.write():
         unit = known[0] if known else _new_unit(conn, family, store_id)
         if not unit.reference and not unit.held:
-            verdict = _reference_taken(unit)
+            verdict = reference_taken(unit)
         if unit.root_order_id != family.root.order_id:
             unit = replace(unit, root_order_id=family.root.order_id)
         units.belong(unit.unit_id, ids)
@@ -208,9 +224,11 @@ def _one_unit(
     conn: Connection, known: list[Unit], family: Family
 ) -> tuple[list[Unit], Verdict | None]:
     """Merge the units of orders that turned out to be one family."""
-    ordered = sorted(known, key=lambda one: (not one.attempt, one.root_order_id, one.unit_id))
+    ordered = sorted(
+        known, key=lambda one: (not _has_document(one), one.root_order_id, one.unit_id)
+    )
     keep, *others = ordered
-    if any(other.attempt for other in others):
+    if any(_has_document(other) for other in others):
         numbers = ", ".join(one.draft_number or one.order_number for one in ordered)
         return [keep], Verdict(Why.FAMILY_CHANGED, f"Documents exist for parts of it: {numbers}.")
     with conn.store.write():
@@ -221,6 +239,11 @@ def _one_unit(
                 replace(other, state=State.DROPPED, waiting=text, held="", reference="")
             )
     return [keep], None
+
+
+def _has_document(unit: Unit) -> bool:
+    """Tell whether a document was made, or adopted, for a unit; a create in doubt counts."""
+    return bool(unit.attempt or unit.document_id)
 
 
 def _new_unit(conn: Connection, family: Family, store_id: int) -> Unit:
@@ -248,7 +271,8 @@ def _new_unit(conn: Connection, family: Family, store_id: int) -> Unit:
     )
 
 
-def _reference_taken(unit: Unit) -> Verdict:
+def reference_taken(unit: Unit) -> Verdict:
+    """Hold a unit whose reference another live unit has."""
     return Verdict(
         Why.REFERENCE_IN_USE, f"Another order already uses reference {code(unit.order_key)}."
     )

@@ -6,6 +6,7 @@ from bcss.clock import parse_utc
 from bcss.errors import BcssError
 from bcss.flows.capture import capture
 from bcss.flows.connection import Connection
+from bcss.flows.moved import find_moved
 from bcss.flows.newcustomers import create_customers
 from bcss.flows.planning import plan
 from bcss.flows.reversal import reverse_approved
@@ -30,13 +31,17 @@ def _pull(conn: Connection, only: frozenset[int] | None) -> None:
     if reverse_approved(conn, desk):
         plan(conn)
     taken_back = _withdrawals(desk)
-    create_customers(conn, desk)
-    make_drafts(desk)
+    _make(conn, desk)
     if taken_back:
         confirm_open(desk)  # what a person has posted meanwhile
         plan(conn)
-        create_customers(conn, desk)
-        make_drafts(desk)
+        _make(conn, desk)
+
+
+def _make(conn: Connection, desk: Desk) -> None:
+    create_customers(conn, desk)
+    find_moved(conn, desk)
+    make_drafts(desk)
 
 
 def settle_polls(conn: Connection) -> None:
@@ -59,6 +64,10 @@ def desk_of(conn: Connection, flow: str, only: frozenset[int] | None = None) -> 
 
     def fresh() -> bool:
         if conn.is_fresh():
+            if (
+                conn.store.orders.dirty()
+            ):  # of what was in doubt until now, and could not be planned
+                plan(conn)
             return True
         try:
             capture(conn)

@@ -8,7 +8,7 @@ from bcss.booking.replan import Step, replan
 from bcss.config.schema import Ignored, MatchCustomer, StoreRule
 from bcss.flows import catalog as master
 from bcss.flows.connection import Connection
-from bcss.flows.gathering import VANISHED, Group, complete, gather
+from bcss.flows.gathering import VANISHED, Group, complete, gather, reference_taken
 from bcss.holds import Release, Verdict, Why
 from bcss.mapping.buyers import customer_key
 from bcss.mapping.catalog import Catalog, candidates, nearest, priced, unknown
@@ -16,6 +16,7 @@ from bcss.mapping.document import too_late
 from bcss.mapping.families import Family
 from bcss.mapping.hashes import GONE
 from bcss.mapping.readiness import (
+    CONFIGURED,
     WAITING_FOR_DATE,
     WAITING_FOR_EVIDENCE,
     WAITING_FOR_POLL,
@@ -54,6 +55,7 @@ _OF_ORDER = (
     Why.CREDITED_BY_HAND,
 )
 _DECIDED_FIRST = (Why.POSTED_TOTAL_DIFFERS, Why.BOOKED_TWICE)
+_MARKED, _PLANNED = "config_marked", "config_planned"
 _TIMED = (WAITING_FOR_DATE, WAITING_FOR_EVIDENCE, WAITING_FOR_POLL, WAITING_FOR_SIBLING)
 
 
@@ -72,6 +74,7 @@ def plan(conn: Connection) -> int:
     Return how many units were planned. Business Central is asked only when an order that has
     shipped needs items the cache lacks. Raise RetryLater while another process books.
     """
+    _note_config(conn)
     changed = set(conn.store.orders.dirty())
     due = _due(conn, changed)
     done = 0
@@ -81,7 +84,26 @@ def plan(conn: Connection) -> int:
             complete(conn, order_id)
         with conn.booking("planning"):  # what booking has in hand must not change under it
             done += _plan_some(conn, some, changed)
+    _note_planned(conn)
     return done
+
+
+def _note_config(conn: Connection) -> None:
+    """Have what is not posted yet planned again once, when the configuration has changed."""
+    digest, store = conn.config.digest, conn.store
+    if store.meta(_MARKED) == digest:
+        return
+    with store.write():
+        if store.meta(_MARKED):
+            store.orders.mark_unposted_dirty(CONFIGURED)
+        store.set_meta(_MARKED, digest)
+
+
+def _note_planned(conn: Connection) -> None:
+    """Note that everything is planned under this configuration; doubtful orders come later."""
+    if conn.store.meta(_PLANNED) != conn.config.digest and not conn.store.orders.dirty():
+        with conn.store.write():
+            conn.store.set_meta(_PLANNED, conn.config.digest)
 
 
 def plan_again(conn: Connection, order_ids: Sequence[int]) -> None:
@@ -217,6 +239,7 @@ def _decide(
         now=conn.now(),
         today=conn.now().astimezone(conn.config.business_central.time_zone).date(),
         polled_from=mark.polled_from if mark else None,
+        reconfigured=conn.store.meta(_PLANNED) not in ("", conn.config.digest),
     )
     with conn.store.write():
         if conn.store.version_of_others() != sight.version:
@@ -296,6 +319,7 @@ def _sku_numbers(conn: Connection, family: Family, catalog: Catalog) -> list[str
 
 def _record(conn: Connection, old: Unit, step: Step) -> None:
     """Write the outcome of planning, with its hold or the end of one."""
+    step = _revived(conn, old, step)
     unit = replace(step.unit, updated_at=old.updated_at)
     subject = f"unit:{unit.unit_id}"
     holds = conn.store.holds
@@ -321,6 +345,17 @@ def _record(conn: Connection, old: Unit, step: Step) -> None:
             text += f"; {unit.draft.cut}"
         event = Event("decision", "orders", subject, text, status=str(unit.state))
         conn.store.trail.add(conn.now(), event)
+
+
+def _revived(conn: Connection, old: Unit, step: Step) -> Step:
+    """Hold an order that comes back after another one has taken its reference."""
+    unit = step.unit
+    if old.state is not State.DROPPED or unit.state is State.DROPPED or not unit.reference:
+        return step
+    if not conn.store.units.by_reference(unit.reference):
+        return step
+    back = replace(unit, state=State.SEEN, reference="", waiting="")
+    return Step(back, reference_taken(back))
 
 
 def _releases(conn: Connection, old: Unit, new: Unit) -> bool:

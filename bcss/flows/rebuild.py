@@ -1,7 +1,6 @@
 """Build a lost state database again out of Business Central and ShipStation (REL §2.9)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bcss.booking.desk import Desk
@@ -11,10 +10,10 @@ from bcss.booking.machine import batches, confirm_open
 from bcss.clock import iso
 from bcss.flows.capture import capture
 from bcss.flows.connection import Connection
+from bcss.flows.moved import adopt_moved
 from bcss.flows.orders import desk_of
 from bcss.flows.planning import IGNORED, plan
 from bcss.flows.reversal import find_later
-from bcss.mapping.reference import Identity, hashed_form, plain_form, unit_hash
 from bcss.store.db import Store
 from bcss.store.trail import Event
 from bcss.units import State, Unit
@@ -58,13 +57,7 @@ def _adopt(conn: Connection) -> int:
         with desk.lock():
             apply(desk, look_up(desk, group))
     find_unborn(desk, conn.store.units.in_states([State.DROPPED]))
-    left = conn.store.units.in_states([State.READY])
-    for store_id in sorted(conn.booked_stores()):
-        moved = [one for unit in left if (one := _as_of(conn, unit, store_id)) is not None]
-        for group in batches(moved):
-            with desk.lock():
-                apply(desk, look_up(desk, group))
-        left = conn.store.units.in_states([State.READY])
+    adopt_moved(conn, desk, conn.store.units.in_states([State.READY, State.SEEN]))
     return desk.report.adopted
 
 
@@ -85,21 +78,3 @@ def _later_generations(conn: Connection, desk: Desk) -> int:
                 apply(desk, look_up(desk, group))
         confirm_open(desk)
     return desk.report.adopted - before
-
-
-def _as_of(conn: Connection, unit: Unit, store_id: int) -> Unit | None:
-    """Return the unit as it would be, had it been captured first in another store."""
-    if store_id == unit.store_id:
-        return None
-    account = conn.config.shipstation.account
-    identity = Identity(account, store_id, unit.order_key, unit.generation)
-    hashed = hashed_form(identity, unit.order_number)
-    plain = plain_form(identity)
-    return replace(
-        unit,
-        store_id=store_id,
-        unit_hash=unit_hash(identity),
-        reference=plain or hashed,
-        other_reference=hashed if plain else "",
-        draft=replace(unit.draft, reference=plain or hashed) if unit.draft else None,
-    )

@@ -31,16 +31,10 @@ def _pull(conn: Connection, only: frozenset[int] | None) -> None:
 
 
 def _limit_first_run(conn: Connection) -> None:
-    """Let the very first posting run post only a few documents, for a person to look at."""
+    """Let the first run that posts at all post only a few documents, for a person to look at."""
     limit = conn.config.orders.first_run_limit
-    run = str(conn.store.trail.run_id)
-    first = conn.store.meta(_FIRST_RUN)
-    if not limit or (first and first != run):
+    if not limit or conn.store.meta(_FIRST_RUN) or conn.store.units.any_posted():
         return
-    if not first:
-        if conn.store.units.any_posted():
-            return
-        with conn.store.write():
-            conn.store.set_meta(_FIRST_RUN, run)
+    conn.report.first_limit = limit
     posts = conn.limits.posts
     conn.limits.posts = limit if posts is None else min(posts, limit)

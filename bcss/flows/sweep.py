@@ -33,7 +33,9 @@ _RECORDS = ("record:orders:", "record:shipments:", "record:fulfillments:")
 def sweep_if_due(conn: Connection) -> None:
     """Sweep when the last sweep is over 20 h old; the first is due a day after the first run."""
     last = conn.store.meta(_KEY) or conn.store.meta("created")
-    if conn.now() - parse_utc(last) >= AGE:
+    if (
+        not timedelta(0) <= conn.now() - parse_utc(last) < AGE
+    ):  # a clock that was ahead is not trusted
         sweep(conn)
 
 
@@ -56,15 +58,15 @@ def sweep(conn: Connection) -> None:
 
 def _compare(conn: Connection) -> int:
     """Read 35 days of every stream again; return how many records were new or different."""
-    since = max(conn.now() - SPAN, conn.start())
+    since, sent = (max(conn.now() - SPAN, one) for one in (conn.start(), conn.evidence_start()))
     client, clock = conn.shipstation, conn.clock
     rescued = 0
     unreadable: set[str] = set()
     seen: set[int] = set()
     for poll in (
         streams.read_orders(client, clock, since),
-        streams.read_shipments(client, clock, since),
-        streams.read_fulfillments(client, clock, since),
+        streams.read_shipments(client, clock, sent),
+        streams.read_fulfillments(client, clock, sent),
     ):
         for batch in poll:
             with conn.store.write():

@@ -24,6 +24,13 @@ WAITING_FOR_POLL = "waiting-for-poll"
 WAITING_FOR_DATE = "waiting-for-ship-date"
 
 
+MERGED = "merged into order"
+IGNORED_STORE = "ignored store"
+BEFORE_START = "shipped before orders.start"
+EXTERNAL = "externally fulfilled"
+# Why an order is left out that another configuration may bring back.
+CONFIGURED = (IGNORED_STORE, BEFORE_START, EXTERNAL)
+
 _STILL_OPEN = (NOT_SHIPPED, WAITING_FOR_SIBLING)
 _FOLLOWED = ("awaiting_shipment", "on_hold", "pending_fulfillment", "shipped")
 
@@ -50,13 +57,14 @@ class Moment:
     """The present, as readiness depends on it.
 
     `polled_from` is the start of the last complete poll of orders; `waiting_since` is when this
-    unit was first seen half shipped.
+    unit was first seen half shipped; `reconfigured` when drafts may follow an older configuration.
     """
 
     now: datetime
     today: date
     polled_from: datetime | None
     waiting_since: datetime | None = None
+    reconfigured: bool = False
 
 
 def assess(
@@ -64,7 +72,7 @@ def assess(
 ) -> Readiness:
     """Say what a family is, and build its document when it is ready."""
     if isinstance(rules, Ignored):
-        return Drop("ignored store")
+        return Drop(IGNORED_STORE)
     if not usable_key(family.root.order_key):
         return Verdict(Why.NO_KEY, f"Order {family.root.order_number} has no usable orderKey.")
     early = _before_shipping(family, rules, moment)
@@ -132,7 +140,7 @@ def _started(family: Family, rules: Rules) -> Readiness | None:
     if start is None or not dates or min(dates) >= start:
         return None
     if max(dates) < start:
-        return Drop("shipped before orders.start")
+        return Drop(BEFORE_START)
     return Verdict(
         Why.STRADDLES_START,
         f"First shipped on {min(dates)}, last on {max(dates)}; orders.start is {start}.",
@@ -184,7 +192,7 @@ def _external(orders: list[Order], store: StoreRule) -> Readiness | None:
         case "book":
             return None
         case "ignore":
-            return Drop("externally fulfilled")
+            return Drop(EXTERNAL)
         case "hold":
             by = orders[0].externally_fulfilled_by or "somebody else"
             return Verdict(

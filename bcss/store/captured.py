@@ -1,7 +1,7 @@
 """Keep what ShipStation showed: orders, shipments, fulfillments, and how far it was read."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -54,13 +54,13 @@ class Captured:
         body = wire.dumps(raw).encode("utf-8", "surrogatepass")
         digest = sha256(body).digest()[:_DIGEST]
         known = self._conn.execute(
-            "SELECT digest, status, modified_last, gone FROM ss_order WHERE order_id = ?",
+            "SELECT digest, status, modified_first, gone FROM ss_order WHERE order_id = ?",
             (order.order_id,),
         ).fetchone()
         if known and known[0] == digest and not known[3]:
             return False
         if known and known[2] > iso(order.modify_date.latest) and not known[3]:
-            return False  # an older page arrived after a newer one
+            return False  # an older page after a newer one, whichever way its hour is read
         payload_id, commit = payloads.put(self._conn, body)
         self._write_order(order, digest, payload_id)
         verb = f"changed from {known[1]} to" if known else "seen as"
@@ -125,8 +125,11 @@ class Captured:
         )
         return True
 
-    def keep_evidence(self, one: Shipment | Fulfillment, now: datetime) -> bool:
-        """Keep a shipment or fulfillment; return whether anything in it is new to us."""
+    def keep_evidence(self, one: Shipment | Fulfillment, now: datetime, *, wanted: bool) -> bool:
+        """Keep a shipment or fulfillment; return whether anything in it is new to us.
+
+        With `wanted` its order is asked for where no poll brings it.
+        """
         row = _evidence_row(one)
         known = self._conn.execute(
             f"SELECT {_EVIDENCE} FROM evidence WHERE kind = ? AND id = ?",  # noqa: S608
@@ -138,7 +141,7 @@ class Captured:
             f"INSERT OR REPLACE INTO evidence ({_EVIDENCE}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
             row,
         )
-        if one.order_id is not None and known is None:
+        if one.order_id is not None and known is None and wanted:
             self._conn.execute("INSERT OR IGNORE INTO wanted VALUES (?)", (one.order_id,))
         if one.order_id is not None:
             self._conn.execute(
@@ -177,6 +180,19 @@ class Captured:
             [(one,) for one in order_ids],
         )
 
+    def mark_unposted_dirty(self, reasons: Collection[str]) -> None:
+        """Have the orders of all units planned again that are not posted.
+
+        Of those that are left out only the ones that were so for one of some reasons.
+        """
+        marks = ",".join("?" * len(reasons))
+        self._conn.execute(
+            "UPDATE ss_order SET dirty = dirty + 1 WHERE digest IS NOT NULL AND unit_id IN "  # noqa: S608
+            "(SELECT unit_id FROM unit WHERE state NOT IN ('confirmed', 'dropped') "
+            f"OR state = 'dropped' AND waiting IN ({marks}))",
+            tuple(reasons),
+        )
+
     def dirt(self, order_ids: Iterable[int]) -> dict[int, int]:
         """Return how often each order changed since it was planned, to be given to mark_clean."""
         ids = list(order_ids)
@@ -197,6 +213,13 @@ class Captured:
         """Return the orders that changed since they were last planned."""
         rows = self._conn.execute("SELECT order_id FROM ss_order WHERE dirty > 0 ORDER BY order_id")
         return [row[0] for row in rows]
+
+    def any_dirty(self, unit_id: int) -> bool:
+        """Tell whether an order of a unit has changed since it was last planned."""
+        row = self._conn.execute(
+            "SELECT 1 FROM ss_order WHERE unit_id = ? AND dirty > 0 LIMIT 1", (unit_id,)
+        )
+        return row.fetchone() is not None
 
     def related(self, order_id: int) -> Related | None:
         """Return the family links of a captured order."""
@@ -239,6 +262,15 @@ class Captured:
     def is_known(self, order_id: int) -> bool:
         """Tell whether the id was captured at all, strangers included."""
         row = self._conn.execute("SELECT 1 FROM ss_order WHERE order_id = ?", (order_id,))
+        return row.fetchone() is not None
+
+    def is_shipped(self, order_id: int) -> bool:
+        """Tell whether an order was captured whole, and as shipped."""
+        row = self._conn.execute(
+            "SELECT 1 FROM ss_order WHERE order_id = ? AND digest IS NOT NULL "
+            "AND status = 'shipped'",
+            (order_id,),
+        )
         return row.fetchone() is not None
 
     def is_gone(self, order_id: int) -> bool:

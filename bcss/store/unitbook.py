@@ -1,6 +1,6 @@
 """Keep booking units and their intents: what was decided, sent and answered."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
@@ -131,20 +131,27 @@ class UnitBook:
         return found[0] if found else None
 
     def control(
-        self, kinds: Iterable[DocumentKind], states: Iterable[State], *, unposted: bool = False
+        self,
+        kinds: Iterable[DocumentKind],
+        states: Iterable[State],
+        *,
+        unposted: bool = False,
+        but: Collection[int] = (),
     ) -> Unit | None:
         """Return the unit of ours last confirmed present in an entity set (design §4.4.2).
 
-        `unposted` leaves out the documents that a person has posted since.
+        `unposted` leaves out the documents that a person has posted since, `but` some units.
         """
         kind_names, state_names = [str(one) for one in kinds], [str(one) for one in states]
         found = self._where(
             f"kind IN ({','.join('?' * len(kind_names))}) "
             f"AND state IN ({','.join('?' * len(state_names))}) AND document_id <> '' "
-            "AND held = '' AND (document_number = '' OR ?) ORDER BY updated_at DESC LIMIT 1",
+            "AND held = '' AND (document_number = '' OR ?) "
+            f"AND unit_id NOT IN ({','.join('?' * len(but))}) ORDER BY updated_at DESC LIMIT 1",
             *kind_names,
             *state_names,
             not unposted,
+            *but,
         )
         return found[0] if found else None
 

@@ -461,3 +461,23 @@ def test_a_cancelled_order_of_the_same_key_is_none_of_shipstations_total(tmp_pat
 
     with stage.rig.connection() as conn:
         assert shipstation_total(conn.store, unit) == Decimal("24.00")
+
+
+@pytest.mark.parametrize("kind", [DocumentKind.POSTED_INVOICE, DocumentKind.DRAFT_INVOICE])
+def test_a_document_that_a_person_renamed_does_not_stop_the_others(
+    tmp_path: Path, kind: DocumentKind
+) -> None:
+    """It was the newest of ours, so that every look-up asked for it as a control."""
+    stage = Stage.of(tmp_path, "SO-1001", "SO-1002", document=kind)
+    stage.ship("SO-1001")
+    stage.run(max_post=0)
+    document = stage.invoices[0]["id"]
+    stage.bc("edit_by_person", id=document, changes={"externalDocumentNumber": "PO-77"})
+    if kind.posts:
+        stage.bc("post_by_person", id=document)
+    stage.run()
+    stage.ship("SO-1002")
+
+    assert stage.run().errors == ()
+
+    assert len(stage.invoices) == 2

@@ -289,6 +289,24 @@ def test_orders_of_both_halves_of_the_autumn_hour_are_booked(
     assert rescued(rig) == "0"
 
 
+def test_an_edit_in_the_second_half_of_the_autumn_hour_is_seen(tmp_path: Path) -> None:
+    """Its text is earlier than that of the version before it, which is no older page therefore."""
+    rig = rig_at(tmp_path, datetime(2026, 11, 1, 8, 20, tzinfo=UTC), start=date(2026, 10, 20))
+    (order,) = orders(rig, 1)
+    rig.world.clock.set(datetime(2026, 11, 1, 8, 40, tzinfo=UTC))  # 01:40 in summer time
+    rig.world.shipstation.run({"action": "touch", "orderId": order})
+    rig.run(BOOK)
+    rig.world.clock.set(datetime(2026, 11, 1, 9, 10, tzinfo=UTC))  # 01:10 in winter time
+    rig.world.shipstation.run({"action": "label", "orderId": order})
+
+    rig.run(BOOK)
+    wait(rig, hours=2)
+    rig.run(BOOK)
+
+    assert captured(rig) == {order: "shipped"}
+    assert problems(rig.world, rig.config.state.path) == []
+
+
 def test_orders_around_the_hour_that_spring_leaves_out_are_booked(tmp_path: Path) -> None:
     rig = rig_at(tmp_path, datetime(2026, 3, 8, 9, tzinfo=UTC), start=date(2026, 3, 6))
     for n in range(8):

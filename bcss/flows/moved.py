@@ -1,0 +1,64 @@
+"""Find documents of a lost database that were made while an order was in another store (§4.1).
+
+The store of an order's first capture is part of its reference. A database that was built again
+does not know that store, so it asks under the name of each listed one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bcss.booking.desk import Desk
+from bcss.booking.judge import One
+from bcss.booking.lookup import apply, look_up
+from bcss.booking.machine import batches
+from bcss.clock import parse_utc
+from bcss.flows.connection import Connection
+from bcss.mapping.reference import Identity, hashed_form, plain_form, unit_hash
+from bcss.units import State, Unit
+
+
+def find_moved(conn: Connection, desk: Desk) -> None:
+    """Look for what the lost database may have made, before an order of that time is booked."""
+    rebuilt = conn.store.meta("cold_until")
+    if not rebuilt:
+        return
+    ready = desk.chosen(conn.store.units.in_states([State.READY]))
+    adopt_moved(conn, desk, [one for one in ready if _may_be_booked(conn, one, rebuilt)])
+
+
+def _may_be_booked(conn: Connection, unit: Unit, rebuilt: str) -> bool:
+    if unit.attempt:
+        return False
+    order = conn.store.orders.order(unit.root_order_id)
+    made = order.create_date if order else None
+    return made is None or made.earliest < parse_utc(rebuilt)
+
+
+def adopt_moved(conn: Connection, desk: Desk, units: Sequence[Unit]) -> None:
+    """Look units up under the references of the other listed stores, and adopt what is found."""
+    for store_id in sorted(conn.booked_stores()):
+        left = [conn.store.units.get(unit.unit_id) for unit in units]
+        left = [unit for unit in left if unit.state in (State.READY, State.SEEN) and not unit.held]
+        moved = [one for unit in left if (one := _as_of(conn, unit, store_id)) is not None]
+        for group in batches(moved):
+            with desk.lock():
+                seen = look_up(desk, group)
+                apply(desk, [one for one in seen if isinstance(one.sighting, One)])
+
+
+def _as_of(conn: Connection, unit: Unit, store_id: int) -> Unit | None:
+    """Return the unit as it would be, had it been captured first in another store."""
+    if store_id == unit.store_id:
+        return None
+    account = conn.config.shipstation.account
+    identity = Identity(account, store_id, unit.order_key, unit.generation)
+    hashed = hashed_form(identity, unit.order_number)
+    plain = plain_form(identity)
+    return replace(
+        unit,
+        store_id=store_id,
+        unit_hash=unit_hash(identity),
+        reference=plain or hashed,
+        other_reference=hashed if plain else "",
+        draft=replace(unit.draft, reference=plain or hashed) if unit.draft else None,
+    )

@@ -1,0 +1,104 @@
+"""What changes while a call is in doubt: the next run must follow it before it posts."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bcss.sandbox.kit import Request
+from bcss.units import State
+from tests.flows.stage import Killed, Killer, Stage
+
+NUMBER = "SO-1001"
+Row = dict[str, Any]
+Change = Callable[[Stage, Row], None]
+LATE = {"vendor": "bc", "method": "POST", "path": "/salesInvoices$", "do": "late", "after": 60}
+
+
+def reprice(stage: Stage, _label: Row) -> None:
+    stage.reprice(NUMBER, "99.00")
+
+
+def cancel(stage: Stage, _label: Row) -> None:
+    stage.ss("cancel", NUMBER)
+
+
+def void(stage: Stage, label: Row) -> None:
+    stage.ss("void", shipmentId=label["shipmentId"])
+
+
+def relabel(stage: Stage, label: Row) -> None:
+    void(stage, label)
+    stage.ship(NUMBER, trackingNumber="1ZNEW")
+
+
+def killed(stage: Stage) -> None:
+    """Die right after the create has taken effect."""
+    Killer(1, "after").install(stage.rig)
+    with pytest.raises(Killed):
+        stage.run()
+    stage.rig.before = stage.rig.after = None
+
+
+def late(stage: Stage) -> None:
+    """Let the create take effect after its answer was given up."""
+    stage.rig.world.faults.add(LATE)
+    stage.run()
+
+
+def posting_killed(stage: Stage) -> None:
+    """Die with the post's intent on the disk, before the call has left."""
+
+    def die(vendor: str, request: Request) -> None:
+        if vendor == "bc" and "Microsoft.NAV" in request.path:
+            raise Killed
+
+    stage.rig.before = die
+    with pytest.raises(Killed):
+        stage.run()
+    stage.rig.before = None
+
+
+@pytest.mark.parametrize("doubt", [killed, late, posting_killed])
+@pytest.mark.parametrize("change", [reprice, cancel, void, relabel])
+def test_nothing_is_posted_as_it_was_before_the_doubt(
+    tmp_path: Path, change: Change, doubt: Callable[[Stage], None]
+) -> None:
+    stage = Stage.of(tmp_path, NUMBER)
+    label = stage.ship(NUMBER)
+    doubt(stage)
+    stage.pass_time(600)
+    stage.rig.world.settle()
+    change(stage, label)
+
+    stage.run()
+
+    if change is not relabel:
+        assert stage.posted == []
+        return
+    (invoice,) = stage.posted
+    assert invoice["trackingNumber"] == "1ZNEW"
+    assert "1ZNEW" in str(invoice["lines"])
+
+
+def test_what_was_captured_after_a_draft_was_planned_keeps_it_from_being_posted(
+    tmp_path: Path,
+) -> None:
+    """Another process has stored an edit and died before it planned it."""
+    stage = Stage.of(tmp_path, NUMBER)
+    stage.ship(NUMBER)
+    stage.run(max_post=0)
+
+    def mark(vendor: str, request: Request) -> None:
+        if vendor == "bc" and "salesInvoices" in request.path and request.method == "GET":
+            with stage.rig.connection() as conn, conn.store.write():
+                conn.store.orders.mark_dirty([stage.orders[NUMBER]])
+
+    stage.rig.before = mark
+    stage.run()
+    assert stage.posted == []
+
+    stage.rig.before = None
+    stage.run()
+    assert (len(stage.posted), stage.unit(NUMBER).state) == (1, State.CONFIRMED)

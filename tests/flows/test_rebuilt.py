@@ -1,0 +1,185 @@
+"""What a rebuilt database makes of orders that wait, moved, were merged, or had another kind."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bcss import app
+from bcss.config.schema import DocumentKind
+from bcss.holds import Why
+from tests.flows.stage import ANOTHER, BEGINS, Stage, order_row
+from tests.rig import PARTS, STORE, SkewedClock, store_rule
+
+NUMBER = "SO-1001"
+DAY = 86_400
+LONG_AGO = BEGINS - timedelta(days=5)
+
+
+def rebuild(stage: Stage, since: datetime = LONG_AGO) -> None:
+    stage.rig.config.state.path.unlink()
+    app.rebuild(stage.rig.config, since, stage.rig.around)
+
+
+def days_pass(stage: Stage, count: int = 3) -> None:
+    for _ in range(count):
+        stage.pass_time(DAY)
+        stage.run()
+        stage.run()
+
+
+def ship_later(stage: Stage) -> None:
+    stage.ship(NUMBER, shipDate="2026-03-11")
+    stage.run()
+
+
+def ship_now(stage: Stage) -> None:
+    stage.ship(NUMBER)
+
+
+def ship_without_label(stage: Stage) -> None:
+    stage.ss("edit", NUMBER, changes={"orderStatus": "shipped"})
+    stage.pass_time(600)
+
+
+def ship_half(stage: Stage) -> None:
+    items = stage.order(NUMBER)["items"]
+    stage.ss("split", NUMBER, items=[items[0]["orderItemId"]])
+    stage.ship(NUMBER)
+    stage.pass_time(600)
+
+
+@pytest.mark.parametrize(
+    ("wait", "ends"),
+    [
+        (ship_later, ""),
+        (ship_now, ""),
+        (ship_without_label, Why.NO_SHIP_EVIDENCE),
+        (ship_half, Why.WAITING_TOO_LONG),
+    ],
+)
+def test_an_order_that_waits_while_the_database_is_rebuilt_goes_on(
+    tmp_path: Path, wait: Callable[[Stage], None], ends: str
+) -> None:
+    """The cold hold took the place of what it waited for, which nothing ended then."""
+    stores = {STORE: store_rule(hold_after=timedelta(days=1))}
+    stage = Stage.of(tmp_path, NUMBER, stores=stores)
+    stage.run()
+    wait(stage)
+
+    rebuild(stage)
+    days_pass(stage)
+
+    assert [hold.why for hold in stage.holds()] == ([ends] if ends else [])
+    assert len(stage.posted) == (not ends)
+
+
+def _moved(folder: Path) -> Stage:
+    """Book an order whose key gives no plain reference, then move it to another store."""
+    stage = Stage.of(folder)
+    row: dict[str, Any] = order_row(NUMBER, ("ITEM-24", 2, "10.00"))
+    stage.take({**row, "orderKey": f"key-{NUMBER}"})
+    stage.ship(NUMBER)
+    stage.run()
+    stage.ss("move_store", NUMBER, storeId=ANOTHER)
+    stage.run()
+    stage.pass_time(DAY)
+    return stage
+
+
+@pytest.mark.parametrize("touched", [True, False])
+def test_an_order_that_moved_is_found_by_a_rebuild_though_it_waits(
+    tmp_path: Path, touched: bool
+) -> None:
+    stage = _moved(tmp_path)
+    if touched:  # so that it waits for the next poll
+        stage.ss("touch", NUMBER)
+
+    rebuild(stage)
+    days_pass(stage)
+
+    assert len(stage.posted) == 1
+
+
+def test_an_order_that_moved_and_that_the_rebuild_did_not_read_is_not_booked_again(
+    tmp_path: Path,
+) -> None:
+    stage = _moved(tmp_path)
+    rebuild(stage, BEGINS + timedelta(hours=12))
+    stage.pass_time(1300)
+    stage.ss("touch", NUMBER)
+    stage.ship(NUMBER)
+
+    days_pass(stage)
+
+    assert len(stage.posted) == 1
+
+
+def test_a_document_found_by_a_rebuild_is_not_forgotten_when_its_order_joins_a_family(
+    tmp_path: Path,
+) -> None:
+    stage = Stage.of(tmp_path, "SO-1002", NUMBER)
+    label = stage.ship(NUMBER)
+    stage.run()
+    rebuild(stage)
+    stage.pass_time(1300)
+    stage.run()
+    stage.ss("void", shipmentId=label["shipmentId"])
+    survivor = stage.orders["SO-1002"]
+    absorbed = [stage.orders[NUMBER]]
+    stage.ss("merge", into=survivor, absorbed=absorbed, status="awaiting_shipment")
+    linked = {**stage.order(NUMBER)["advancedOptions"], "parentId": survivor}
+    stage.ss("edit", NUMBER, changes={"advancedOptions": linked, "orderTotal": 0, "items": []})
+    stage.run()
+    stage.ship("SO-1002")
+    stage.ss("edit", NUMBER, changes={"orderStatus": "shipped"})
+
+    days_pass(stage)
+
+    assert stage.holds()
+    assert len(stage.posted) == 1
+
+
+def test_a_sales_order_is_found_though_invoices_are_made_now(tmp_path: Path) -> None:
+    stage = Stage.of(tmp_path, NUMBER, document=DocumentKind.SALES_ORDER)
+    stage.ship(NUMBER)
+    stage.run()
+    orders = replace(stage.rig.config.orders, document=DocumentKind.POSTED_INVOICE)
+    stage.rig.config = replace(stage.rig.config, digest="2" * 64, orders=orders)
+
+    rebuild(stage)
+    days_pass(stage)
+
+    assert stage.holds() == []
+    assert len(stage.posted) + len(stage.bc_orders) == 1
+
+
+def _far_ahead(stage: Stage) -> app.Surroundings:
+    return replace(stage.rig.around, clock=SkewedClock(stage.rig.world, 400.0 * DAY))
+
+
+def test_a_rebuild_by_a_clock_far_ahead_waits_one_horizon_only(tmp_path: Path) -> None:
+    stage = Stage.of(tmp_path, NUMBER)
+    stage.run()
+    stage.rig.config.state.path.unlink()
+    app.rebuild(stage.rig.config, LONG_AGO, _far_ahead(stage))
+    stage.ship(NUMBER)
+
+    days_pass(stage, 1)
+
+    assert len(stage.posted) == 1
+
+
+def test_a_clock_that_was_far_ahead_once_does_not_put_off_the_sweep(tmp_path: Path) -> None:
+    stage = Stage.of(tmp_path, NUMBER)
+    stage.ship(NUMBER)
+    stage.run()
+    app.run(stage.rig.config, "sync", PARTS, None, _far_ahead(stage))
+    stage.ss("delete", NUMBER)
+
+    days_pass(stage, 1)
+
+    assert [hold.why for hold in stage.holds()] == [Why.DELETED_AFTER_POST]

@@ -1,0 +1,143 @@
+"""Around `orders.start`: what was sent before it, what is sent again after it, and first posts."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bcss.config.schema import DocumentKind
+from bcss.holds import Why
+from tests.flows.stage import Stage, order_row
+
+NUMBER = "SO-1001"
+DAY = 86_400
+NEVER = date(2026, 3, 12)
+
+
+def configure(stage: Stage, digest: str, **orders: Any) -> None:
+    config = stage.rig.config
+    stage.rig.config = replace(config, digest=digest * 64, orders=replace(config.orders, **orders))
+
+
+def why(stage: Stage) -> list[str]:
+    return [hold.why for hold in stage.holds()]
+
+
+def shipped_before_start(folder: Path, days: int, **label: Any) -> Stage:
+    """Ship on March 10th, and begin with bcss some days later, booking from the 12th on."""
+    stage = Stage.of(folder, NUMBER)
+    stage.ship(NUMBER, **label)
+    stage.pass_time(days * DAY)
+    begins = NEVER if days < 10 else (stage.rig.world.clock.now()).date()
+    configure(stage, "1", start=begins)
+    return stage
+
+
+def days_pass(stage: Stage, count: int = 2) -> None:
+    for _ in range(count):
+        stage.pass_time(DAY)
+        stage.run()
+        stage.run()
+
+
+@pytest.mark.parametrize("days", [5, 60])
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_a_replacement_parcel_for_what_was_sent_before_the_start_is_held(
+    tmp_path: Path, days: int, seen_before: bool
+) -> None:
+    """A clerk has booked it then; the label of that time is read however old it is."""
+    stage = shipped_before_start(tmp_path, days)
+    if seen_before:
+        stage.run()
+    stage.ship(NUMBER)
+
+    days_pass(stage)
+
+    assert (stage.posted, why(stage)) == ([], [Why.STRADDLES_START])
+
+
+@pytest.mark.parametrize("days", [5, 60])
+def test_an_old_order_that_is_touched_after_the_start_is_left_out(
+    tmp_path: Path, days: int
+) -> None:
+    stage = shipped_before_start(tmp_path, days)
+    stage.run()
+    stage.ss("touch", NUMBER)
+
+    days_pass(stage)
+
+    assert (stage.posted, why(stage)) == ([], [])
+
+
+def test_a_label_bought_before_the_start_for_a_later_day_is_booked(tmp_path: Path) -> None:
+    stage = shipped_before_start(tmp_path, 3, shipDate="2026-03-12")
+
+    stage.run()
+
+    assert [row["postingDate"] for row in stage.posted] == ["2026-03-12"]
+
+
+@pytest.mark.parametrize("waits", [0, 60])
+def test_an_earlier_start_books_what_was_left_out_or_never_read(tmp_path: Path, waits: int) -> None:
+    stage = shipped_before_start(tmp_path, max(waits, 2))
+    stage.run()
+    assert stage.posted == []
+
+    configure(stage, "2", start=date(2026, 3, 1))
+    days_pass(stage)
+
+    assert len(stage.posted) == 1
+
+
+def test_a_later_start_takes_drafts_back(tmp_path: Path) -> None:
+    stage = Stage.of(tmp_path, NUMBER)
+    stage.ship(NUMBER)
+    stage.run(max_post=0)
+    assert len(stage.invoices) == 1
+
+    configure(stage, "2", start=date(2026, 3, 20))
+    stage.run()
+
+    assert stage.invoices == []
+
+
+FIVE = [f"SO-100{n}" for n in range(5)]
+
+
+def test_a_run_that_posts_nothing_does_not_use_up_the_first_runs_limit(tmp_path: Path) -> None:
+    stage = Stage.of(tmp_path, *FIVE, first_run_limit=2)
+    for number in FIVE:
+        stage.ship(number)
+    stage.run(max_post=0)
+
+    stage.run()
+    assert len(stage.posted) == 2
+    stage.run()
+    assert len(stage.posted) == 5
+
+
+def test_open_orders_do_not_use_up_the_first_runs_limit(tmp_path: Path) -> None:
+    kind = DocumentKind.SHIP_AND_INVOICE
+    stage = Stage.of(tmp_path, *FIVE, first_run_limit=2, document=kind, when="open")
+    stage.run()
+    for number in FIVE:
+        stage.ship(number)
+
+    stage.run()
+
+    assert len(stage.posted) == 2
+
+
+def test_what_the_amount_limit_forbids_takes_no_place_among_the_few(tmp_path: Path) -> None:
+    stage = Stage.of(tmp_path)
+    for number, quantity in (("SO-1001", 100), ("SO-1002", 1)):
+        stage.take(order_row(number, ("ITEM-24", quantity, "10.00")))
+        stage.ship(number)
+
+    summary = stage.run(max_post=1, max_amount=Decimal(100))
+
+    assert [row["totalAmountIncludingTax"] for row in stage.posted] == [10]
+    assert any("limit" in note for note in summary.report.notes)
