@@ -1,9 +1,10 @@
-"""A folder in memory for tests that play thousands of runs, each on a database of its own.
+"""What tests share that play thousands of runs: a folder in memory, and a rare collector.
 
 Nothing in them depends on the disk: they ask SQLite not to wait for it anyhow. The tests of real
 processes and of the store's faults stay on the disk.
 """
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -20,3 +21,15 @@ def tmp_path() -> Iterator[Path]:
     """Yield a fresh folder in memory, or on the disk where the host has no such place."""
     with tempfile.TemporaryDirectory(prefix="bcss-", dir=HERE) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def rare_collections() -> Iterator[None]:
+    """Collect garbage rarely: a tenth of the time would go into it."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000)
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()

@@ -1,5 +1,5 @@
 """Play in memory."""
 
-from tests.memory import tmp_path
+from tests.memory import rare_collections, tmp_path
 
-__all__ = ["tmp_path"]
+__all__ = ["rare_collections", "tmp_path"]

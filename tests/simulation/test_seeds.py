@@ -1,8 +1,7 @@
 """Play many seeds; a failing one prints the one command that repeats it, and its fault plan."""
 
-import gc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -18,18 +17,6 @@ NIGHTLY = range(3000, 148_000, 500)
 DESK = range(0, 200, 50)
 DESK_NIGHTLY = range(200, 5_200, 250)
 Simulate = Callable[[int, Path], History]
-
-
-@pytest.fixture(autouse=True)
-def _rare_collections() -> Iterator[None]:
-    """Collect garbage rarely: a tenth of the time would go into it."""
-    before = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000)
-    yield
-    gc.set_threshold(*before)
-    gc.unfreeze()
 
 
 def _play(
