@@ -221,6 +221,14 @@ class Captured:
         )
         return row.fetchone() is not None
 
+    def any_to_plan(self) -> bool:
+        """Tell whether an order has changed that planning can decide about, being in no doubt."""
+        row = self._conn.execute(
+            "SELECT 1 FROM ss_order LEFT JOIN unit USING (unit_id) WHERE dirty > 0 "
+            "AND coalesce(state, '') NOT IN ('create_intent', 'post_intent', 'posted') LIMIT 1"
+        )
+        return row.fetchone() is not None
+
     def related(self, order_id: int) -> Related | None:
         """Return the family links of a captured order."""
         row = self._conn.execute(
