@@ -136,7 +136,7 @@ def _by_somebody(desk: Desk, unit: Unit, document: Document) -> Unit:
     if unit.draft is None or unit.tracked_hash == unit.track_hash:
         return unit
     told = Tracking(comments=tuple(line.description for line in comment_lines(document)))
-    desk.store.orders.mark_dirty(desk.store.units.members(unit.unit_id))
+    desk.store.news.add_unit(unit.unit_id)
     return desk.save(unit, draft=replace(unit.draft, tracking=told, open=False))
 
 

@@ -304,5 +304,5 @@ def adopt(
         status="adopted",
     )
     if unit.state in (State.SEEN, State.DROPPED):  # found by a rebuild, to be planned next
-        desk.store.orders.mark_dirty(desk.store.units.members(unit.unit_id))
+        desk.store.news.add_unit(unit.unit_id)
     return saved

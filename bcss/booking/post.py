@@ -24,7 +24,7 @@ def post(desk: Desk, permits: Sequence[Permit]) -> None:
         unit = permit.unit
         if unit.store_id in stopped or not desk.is_fresh() or desk.out_of_time():
             return None
-        if desk.store.orders.any_dirty(unit.unit_id):
+        if desk.store.news.is_of(unit.unit_id):
             return None  # there is news of the order that the draft does not follow yet
         if not desk.limits.allow(total_of(unit)):
             desk.report.limited = True

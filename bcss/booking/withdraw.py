@@ -101,7 +101,7 @@ def withdraw(desk: Desk, units: Sequence[Unit]) -> None:
 def _posted_by_hand(desk: Desk, unit: Unit, document: Document) -> None:
     """Take a document that a person posted, and have the order judged as booked."""
     adopt(desk, unit, document, posted=True)
-    desk.store.orders.mark_dirty(desk.store.units.members(unit.unit_id))
+    desk.store.news.add_unit(unit.unit_id)
 
 
 def _objection(unit: Unit, document: Document) -> Verdict | None:
@@ -174,7 +174,7 @@ def _leave(desk: Desk, unit: Unit, then: State, reason: str) -> None:
         waiting="cancelled" if reason == CANCEL else "",
         waiting_since=None,
     )
-    desk.store.orders.mark_dirty(desk.store.units.members(unit.unit_id))
+    desk.store.news.add_unit(unit.unit_id)
 
 
 def _gone(desk: Desk, unit: Unit) -> None:

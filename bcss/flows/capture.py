@@ -337,7 +337,7 @@ def _reread_fulfillments(conn: Connection) -> None:
     orders = conn.store.orders
     doubtful = [
         order_id
-        for order_id in orders.dirty()
+        for order_id in conn.store.news.orders()
         if any(not one.voided for one in orders.evidence_of([order_id]).fulfillments)
         and (order := orders.order(order_id)) is not None
         and order.status != "shipped"

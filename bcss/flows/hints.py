@@ -138,7 +138,7 @@ def _do(conn: Connection, work: _Work) -> None:
         return
     named = _follow(conn, work)
     capture(conn)
-    touched = set(conn.store.orders.dirty()) if work.poll else named
+    touched = set(conn.store.news.orders()) if work.poll else named
     plan(conn)
     _poll_again(conn, touched)
     units = _units(conn, touched)

@@ -60,7 +60,7 @@ def _ignored(conn: Connection, decision: Decision, sight: Sight) -> str:
     else:
         left, meaning = _left(conn, unit, decision.hold, sight, decision.by)
         conn.store.units.save(left)
-        conn.store.orders.mark_dirty(conn.store.units.members(unit.unit_id))
+        conn.store.news.add_unit(unit.unit_id)
     close(conn, hold, "ignored", meaning, decision.by, decision.note)
     return meaning
 

@@ -64,7 +64,7 @@ def desk_of(conn: Connection, flow: str, only: frozenset[int] | None = None) -> 
 
     def fresh() -> bool:
         if conn.is_fresh():
-            if conn.store.orders.any_to_plan():  # it was in doubt until now
+            if conn.store.news.can_be_planned():  # it was in doubt until now
                 plan(conn)
             return True
         try:

@@ -75,7 +75,7 @@ def plan(conn: Connection) -> int:
     shipped needs items the cache lacks. Raise RetryLater while another process books.
     """
     _note_config(conn)
-    changed = set(conn.store.orders.dirty())
+    changed = set(conn.store.news.orders())
     due = _due(conn, changed)
     done = 0
     for start in range(0, len(due), _CHUNK):
@@ -95,13 +95,13 @@ def _note_config(conn: Connection) -> None:
         return
     with store.write():
         if store.meta(_MARKED):
-            store.orders.mark_unposted_dirty(CONFIGURED)
+            store.news.add_unposted(CONFIGURED)
         store.set_meta(_MARKED, digest)
 
 
 def _note_planned(conn: Connection) -> None:
     """Note that everything is planned under this configuration; doubtful orders come later."""
-    if conn.store.meta(_PLANNED) != conn.config.digest and not conn.store.orders.dirty():
+    if conn.store.meta(_PLANNED) != conn.config.digest and not conn.store.news.orders():
         with conn.store.write():
             conn.store.set_meta(_PLANNED, conn.config.digest)
 
@@ -167,7 +167,7 @@ def _look(conn: Connection, order_ids: Sequence[int]) -> _Sight:
             if order_id not in seen:
                 group = gather(conn, order_id)
                 ids = [] if group is None else [one.order_id for one in group.family.members]
-                seen |= conn.store.orders.dirt([order_id, *ids])
+                seen |= conn.store.news.counts([order_id, *ids])
                 groups += [] if group is None else [group]
     return _Sight(tuple(groups), seen, version)
 
@@ -256,7 +256,7 @@ def _decide(
                 later |= {order.order_id for order in group.family.members}
             _record(conn, unit, replan(unit, group.family, readiness, moment))
         planned = {one: dirt for one, dirt in sight.dirt.items() if one not in later}
-        conn.store.orders.mark_clean(planned)
+        conn.store.news.clear(planned)
     return missing
 
 

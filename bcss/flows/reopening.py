@@ -34,7 +34,7 @@ def reopen(conn: Connection, decision: Decision) -> str:
         if unit is not None:
             restored = _restored(conn, unit, hold, verb)
             conn.store.units.save(replace(restored, held=hold.why, updated_at=conn.now()))
-            conn.store.orders.mark_dirty(conn.store.units.members(unit.unit_id))
+            conn.store.news.add_unit(unit.unit_id)
         conn.store.holds.reopen(hold)
         meaning = f"What was {verb} is taken back; it is held again as it was."
         _note(conn, hold, decision, meaning)

@@ -211,6 +211,6 @@ def _release(conn: Connection, chosen: Chosen) -> None:
             subject = f"unit:{unit.unit_id}"
             if current.held:
                 conn.store.units.save(replace(current, held="", updated_at=now))
-            conn.store.orders.mark_dirty(conn.store.units.members(unit.unit_id))
+            conn.store.news.add_unit(unit.unit_id)
             text = f"order {unit.order_number} is tried again"
             conn.store.trail.add(now, Event("decision", FLOW, subject, text, status="replay"))

@@ -84,7 +84,7 @@ def open_next(conn: Connection, desk: Desk, unit: Unit) -> Unit:
         )
     )
     conn.store.units.belong(fresh.unit_id, members)
-    conn.store.orders.mark_dirty(members)
+    conn.store.news.add(members)
     text = f"{unit.document_number} is credited; generation {fresh.generation} begins"
     desk.note(closed, "decision", text, status="credited")
     desk.note(fresh, "decision", text, status="generation")

@@ -95,7 +95,7 @@ def approve(conn: Connection, decision: Decision) -> str:
             unit = conn.store.units.get(unit.unit_id)
             approved, meaning = _carried_out(conn, unit, hold, sight, credited)
             conn.store.units.save(replace(approved, held="", updated_at=conn.now()))
-            conn.store.orders.mark_dirty(conn.store.units.members(unit.unit_id))
+            conn.store.news.add_unit(unit.unit_id)
             close(conn, hold, "approved", meaning, decision.by, decision.note)
     return meaning
 

@@ -1,7 +1,7 @@
 """Keep what ShipStation showed: orders, shipments, fulfillments, and how far it was read."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -172,62 +172,6 @@ class Captured:
             "ON CONFLICT (order_id) DO UPDATE SET gone = 1, dirty = dirty + 1",
             (order_id,),
         )
-
-    def mark_dirty(self, order_ids: Iterable[int]) -> None:
-        """Have these orders planned again."""
-        self._conn.executemany(
-            "UPDATE ss_order SET dirty = dirty + 1 WHERE order_id = ?",
-            [(one,) for one in order_ids],
-        )
-
-    def mark_unposted_dirty(self, reasons: Collection[str]) -> None:
-        """Have the orders of all units planned again that are not posted.
-
-        Of those that are left out only the ones that were so for one of some reasons.
-        """
-        marks = ",".join("?" * len(reasons))
-        self._conn.execute(
-            "UPDATE ss_order SET dirty = dirty + 1 WHERE digest IS NOT NULL AND unit_id IN "  # noqa: S608
-            "(SELECT unit_id FROM unit WHERE state NOT IN ('confirmed', 'dropped') "
-            f"OR state = 'dropped' AND waiting IN ({marks}))",
-            tuple(reasons),
-        )
-
-    def dirt(self, order_ids: Iterable[int]) -> dict[int, int]:
-        """Return how often each order changed since it was planned, to be given to mark_clean."""
-        ids = list(order_ids)
-        marks = ",".join("?" * len(ids))
-        rows = self._conn.execute(
-            f"SELECT order_id, dirty FROM ss_order WHERE order_id IN ({marks})",  # noqa: S608
-            ids,
-        )
-        return dict(rows.fetchall())
-
-    def mark_clean(self, planned: Mapping[int, int]) -> None:
-        """Note that orders were planned as `dirt` showed them; a later change stays dirty."""
-        self._conn.executemany(
-            "UPDATE ss_order SET dirty = 0 WHERE order_id = ? AND dirty = ?", planned.items()
-        )
-
-    def dirty(self) -> list[int]:
-        """Return the orders that changed since they were last planned."""
-        rows = self._conn.execute("SELECT order_id FROM ss_order WHERE dirty > 0 ORDER BY order_id")
-        return [row[0] for row in rows]
-
-    def any_dirty(self, unit_id: int) -> bool:
-        """Tell whether an order of a unit has changed since it was last planned."""
-        row = self._conn.execute(
-            "SELECT 1 FROM ss_order WHERE unit_id = ? AND dirty > 0 LIMIT 1", (unit_id,)
-        )
-        return row.fetchone() is not None
-
-    def any_to_plan(self) -> bool:
-        """Tell whether an order has changed that planning can decide about, being in no doubt."""
-        row = self._conn.execute(
-            "SELECT 1 FROM ss_order LEFT JOIN unit USING (unit_id) WHERE dirty > 0 "
-            "AND coalesce(state, '') NOT IN ('create_intent', 'post_intent', 'posted') LIMIT 1"
-        )
-        return row.fetchone() is not None
 
     def related(self, order_id: int) -> Related | None:
         """Return the family links of a captured order."""

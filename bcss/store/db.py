@@ -15,6 +15,7 @@ from bcss.errors import FixConfig, StateBroken
 from bcss.store.cache import Cache
 from bcss.store.captured import Captured
 from bcss.store.labels import LabelBook
+from bcss.store.news import News
 from bcss.store.queue import Queue
 from bcss.store.schema import migrate
 from bcss.store.sqlite import Connection, Error, open_file, trouble, write_tx
@@ -47,6 +48,7 @@ class Store:
             migrate(self._conn)
             self.trail = Trail(self._conn)
             self.orders = Captured(self._conn, self.trail)
+            self.news = News(self._conn)
             self.units = UnitBook(self._conn)
             self.holds = Queue(self._conn, self.trail)
             self.cache = Cache(self._conn)

@@ -93,7 +93,7 @@ def test_what_was_captured_after_a_draft_was_planned_keeps_it_from_being_posted(
     def mark(vendor: str, request: Request) -> None:
         if vendor == "bc" and "salesInvoices" in request.path and request.method == "GET":
             with stage.rig.connection() as conn, conn.store.write():
-                conn.store.orders.mark_dirty([stage.orders[NUMBER]])
+                conn.store.news.add([stage.orders[NUMBER]])
 
     stage.rig.before = mark
     stage.run()
