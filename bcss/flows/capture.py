@@ -42,6 +42,7 @@ def capture(conn: Connection) -> bool:
     if first:
         _open_orders(conn)
     _fetch_wanted(conn)
+    _read_evidence_of_old(conn)
     _reread_fulfillments(conn)
     _hold_unlisted(conn)
     conn.polled_at, conn.polled_on = begun, on
@@ -94,10 +95,7 @@ def _drain(
     """Store a poll batch by batch; the watermark follows what is durable, never runs ahead."""
     started = until or poll.started
     for batch in poll:
-        older = _evidence_of_old(conn, batch)
         with conn.store.write():
-            for one in older:
-                keep_batch(conn, one)
             keep_batch(conn, batch)
             mark = conn.store.orders.watermark(stream)
             if batch.reached is not None and mark is not None:
@@ -109,32 +107,41 @@ def _drain(
         conn.store.orders.move_watermark(Watermark(stream, started, started, conn.now()))
 
 
-def _evidence_of_old(conn: Connection, batch: streams.Batch) -> list[streams.Batch]:
-    """Ask for what was sent of orders that are older than the shipments that are read.
+def _is_old(conn: Connection, order: Order) -> bool:
+    """Tell whether a shipped order may have been sent before the shipments that are read."""
+    if order.status != "shipped" or order.store_id not in conn.booked_stores():
+        return False
+    made = order.create_date
+    before = made is not None and made.earliest < conn.evidence_start()
+    return before and not conn.store.orders.is_shipped(order.order_id)
 
-    It is stored with the order, so that none is judged without it: what was sent before
-    `orders.start` must not be booked when it is sent again.
+
+def _read_evidence_of_old(conn: Connection) -> None:
+    """Ask, order by order, for what was sent before the shipments that are read.
+
+    Until that has come the order waits: what was sent before `orders.start` must not be booked
+    when it is sent again. An order of which ShipStation cannot tell it is held as unreadable.
     """
-    begins, known = conn.evidence_start(), conn.store.orders
-    found: list[streams.Batch] = []
-    for one in batch.captured:
-        order = one.record
-        if not isinstance(order, Order) or order.status != "shipped" or order.create_date is None:
+    for order_id in conn.store.orders.unread()[:_FETCHES]:
+        try:
+            sent = conn.shipstation.shipments_page(orderId=order_id)
+            fulfilled = conn.shipstation.fulfillments_page(orderId=order_id)
+        except (RecordRefused, RetryLater) as error:
+            _unless_unreadable(error)
+            _note_unreadable(conn, order_id, error.message)
             continue
-        listed = order.store_id in conn.booked_stores()
-        if listed and order.create_date.earliest < begins and not known.is_shipped(order.order_id):
-            found += evidence_of(conn, order.order_id)
-    return found
+        with conn.store.write():
+            keep_batch(conn, streams.capture(streams.SHIPMENTS, list(sent.rows)))
+            keep_batch(conn, streams.capture(streams.FULFILLMENTS, list(fulfilled.rows)))
+            conn.store.orders.mark_read(order_id)
+            conn.store.news.add([order_id])
+            _readable_again(conn, f"record:orders:{order_id}")
 
 
-def evidence_of(conn: Connection, order_id: int) -> list[streams.Batch]:
-    """Ask for the shipments and fulfillments of one order."""
-    sent = conn.shipstation.shipments_page(orderId=order_id)
-    fulfilled = conn.shipstation.fulfillments_page(orderId=order_id)
-    return [
-        streams.capture(streams.SHIPMENTS, list(sent.rows)),
-        streams.capture(streams.FULFILLMENTS, list(fulfilled.rows)),
-    ]
+def _unless_unreadable(error: RecordRefused | RetryLater) -> None:
+    """Raise what is trouble of the moment; a 500 is more often a record that cannot be shown."""
+    if isinstance(error, RetryLater) and error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise error
 
 
 def keep_batch(conn: Connection, batch: streams.Batch) -> int:
@@ -176,6 +183,8 @@ def keep_order(conn: Connection, order: Order, raw: Mapping[str, Any]) -> bool:
         return False
     booked = order.store_id in conn.booked_stores()
     if booked or orders.related(order.order_id) is not None:
+        if _is_old(conn, order):
+            orders.mark_unread(order.order_id)
         if not orders.keep_order(order, raw, conn.now(), conn.currency(order.store_id)):
             return False
         _readable_again(conn, f"record:orders:{order.order_id}")
@@ -298,8 +307,7 @@ def fetch_orders(conn: Connection, order_ids: Iterable[int]) -> None:
             note_gone(conn, order_id, f"ShipStation has no order {order_id}")
             continue
         except (RecordRefused, RetryLater) as error:
-            if isinstance(error, RetryLater) and error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise
+            _unless_unreadable(error)
             _note_unreadable(conn, order_id, error.message)
             continue
         if conn.store.orders.is_gone(order_id) and not is_listed(conn, order):

@@ -18,7 +18,10 @@ from bcss.units import State, Unit
 
 
 def find_moved(conn: Connection, desk: Desk) -> None:
-    """Look for what the lost database may have made, before an order of that time is booked."""
+    """Look for what the lost database may have made, before an order of that time is booked.
+
+    A plain reference is the same in every store, and is looked up before each create anyhow.
+    """
     rebuilt = conn.store.meta("cold_until")
     if not rebuilt:
         return
@@ -27,7 +30,7 @@ def find_moved(conn: Connection, desk: Desk) -> None:
 
 
 def _may_be_booked(conn: Connection, unit: Unit, rebuilt: str) -> bool:
-    if unit.attempt:
+    if unit.attempt or unit.other_reference:
         return False
     order = conn.store.orders.order(unit.root_order_id)
     made = order.create_date if order else None

@@ -24,6 +24,7 @@ from bcss.mapping.readiness import (
     Drop,
     Moment,
     Readiness,
+    Wait,
     assess,
 )
 from bcss.mapping.text import code
@@ -263,15 +264,9 @@ def _decide(
 def _readiness(
     conn: Connection, group: Group, unit: Unit, catalog: Catalog, moment: Moment
 ) -> Readiness:
-    if unit.waiting.startswith(IGNORED):
-        return Drop(unit.waiting)
-    if group.drop:
-        return Drop(group.drop)
-    if group.verdict is not None:
-        return group.verdict
-    left = _left(conn, group.family, unit) if group.family.gone else None
-    if left is not None:
-        return left
+    settled = _settled(conn, group, unit)
+    if settled is not None:
+        return settled
     rules = conn.rules(group.family.root.store_id)
     if rules is None:
         text = f"Order moved to store {group.family.root.store_id}, which the config lacks."
@@ -281,6 +276,21 @@ def _readiness(
         group.family, rules, catalog, reference, replace(moment, waiting_since=unit.waiting_since)
     )
     return _late(conn, unit, readiness, moment) or readiness
+
+
+def _settled(conn: Connection, group: Group, unit: Unit) -> Readiness | None:
+    """Say what is clear before any document is thought of."""
+    if unit.waiting.startswith(IGNORED):
+        return Drop(unit.waiting)
+    if group.drop:
+        return Drop(group.drop)
+    if group.verdict is not None:
+        return group.verdict
+    left = _left(conn, group.family, unit) if group.family.gone else None
+    unread = conn.store.orders.unread()
+    if left is None and any(one.order_id in unread for one in group.family.members):
+        return Wait(WAITING_FOR_EVIDENCE)
+    return left
 
 
 def _left(conn: Connection, family: Family, unit: Unit) -> Readiness | None:

@@ -225,6 +225,19 @@ class Captured:
         )
         return row.fetchone() is not None
 
+    def mark_unread(self, order_id: int) -> None:
+        """Note that labels of an order may be older than any that is read, and are to be asked for."""
+        self._conn.execute("INSERT OR IGNORE INTO unread VALUES (?)", (order_id,))
+
+    def mark_read(self, order_id: int) -> None:
+        """Note that the labels of an old order were asked for."""
+        self._conn.execute("DELETE FROM unread WHERE order_id = ?", (order_id,))
+
+    def unread(self) -> list[int]:
+        """Return the old orders whose labels are still to be asked for."""
+        rows = self._conn.execute("SELECT order_id FROM unread ORDER BY order_id")
+        return [row[0] for row in rows]
+
     def is_gone(self, order_id: int) -> bool:
         """Tell whether ShipStation answered that it no longer has this order."""
         row = self._conn.execute("SELECT gone FROM ss_order WHERE order_id = ?", (order_id,))

@@ -10,6 +10,7 @@ import pytest
 
 from bcss.config.schema import DocumentKind
 from bcss.holds import Why
+from bcss.sandbox.kit import Request
 from tests.flows.stage import Stage, order_row
 
 NUMBER = "SO-1001"
@@ -141,3 +142,25 @@ def test_what_the_amount_limit_forbids_takes_no_place_among_the_few(tmp_path: Pa
 
     assert [row["totalAmountIncludingTax"] for row in stage.posted] == [10]
     assert any("limit" in note for note in summary.report.notes)
+
+
+def test_an_old_order_whose_labels_cannot_be_told_is_held_and_stops_nobody(tmp_path: Path) -> None:
+    stage = shipped_before_start(tmp_path, 60)
+    stage.take(order_row("SO-1002", ("ITEM-24", 1, "10.00")))
+    stage.ship(NUMBER)
+    stage.ship("SO-1002")
+
+    def refuse(_vendor: str, request: Request) -> None:
+        if f"orderId={stage.orders[NUMBER]}" in request.query:
+            fault = {"vendor": "shipstation", "path": request.path, "do": "reject", "status": 500}
+            stage.rig.world.faults.add({**fault, "times": 1})
+
+    stage.rig.before = refuse
+    stage.run()
+
+    assert why(stage) == [Why.UNREADABLE_RECORD]
+    assert [row["externalDocumentNumber"] for row in stage.posted] == ["KEY-SO-1002"]
+    stage.rig.before = None
+    stage.ss("touch", NUMBER)
+    days_pass(stage)
+    assert why(stage) == [Why.STRADDLES_START]
