@@ -21,6 +21,7 @@ from bcss.store import db
 from bcss.store.db import Store
 from bcss.store.payloads import compress
 from bcss.store.sqlite import open_file
+from tests.checker import problems
 from tests.enumeration.cases import CASES
 from tests.enumeration.play import SETTLED, SOON, Play, Stage
 from tests.enumeration.points import Points
@@ -242,3 +243,41 @@ def test_another_value_where_no_page_is_hurt_is_not_booked(stage: Stage, body: b
         store.connection.execute(change, (body, payload_id))
         with pytest.raises(StateBroken, match="damaged"):
             store.orders.raw_order(order_id)
+
+
+def test_looking_at_a_damaged_file_is_told(stage: Stage) -> None:
+    told = 0
+    for snapshot in _damaged(stage, "zeros"):
+        _begin(stage, snapshot)
+        try:
+            with state.reading(stage.case.config(stage.folder)) as store:
+                assert store is not None
+                for run in store.runs():
+                    store.holds.new_in_run(run.run_id)
+                for order_id in store.units.members(1):
+                    store.orders.raw_order(order_id)
+                state.find(store, "1001", stage.case.config(stage.folder))
+        except StateBroken as error:
+            _is_told(error)
+            told += 1
+    assert told > 5
+
+
+def test_a_file_that_may_be_lost_is_not_rebuilt_but_deleted(stage: Stage) -> None:
+    """Only the state database is built again; the budget is made anew by itself."""
+    budget = stage.start.files["budget.db"]
+    body = budget[:_SIZE] + b"\xa5" * (len(budget) - _SIZE)
+    damaged = Snapshot(stage.start.world, {**stage.start.files, "budget.db": body})
+    play = stage.rig(damaged)
+
+    summary = play.rig.run()
+
+    assert summary.exit_code == Exit.INTERNAL
+    assert all("budget.db" in one.message for one in summary.errors)
+    assert all(one.hint.startswith("Delete this file") for one in summary.errors)
+    assert summary.errors
+    (stage.folder / "budget.db").unlink()
+    for wait in (SOON, SETTLED):
+        play.later(wait)
+        play.run()
+    assert problems(play.world, stage.folder / _STATE, kind=play.kind) == []
