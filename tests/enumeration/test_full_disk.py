@@ -4,6 +4,7 @@ All three failures are SQLite's own. The first two are met by a statement just b
 the third by the commit itself, to whose write the kernel says no.
 """
 
+import getpass
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -48,9 +49,21 @@ def _no_byte_written(_conn: Connection) -> Iterator[None]:
 
 
 FAULTS: dict[str, tuple[Fault, str, str]] = {
-    "full": (_no_page_left, "database or disk is full", "Free some space on the disk that holds"),
-    "no write": (_no_byte_written, "disk I/O error", "Free some space on the disk that holds"),
-    "read-only": (_only_to_be_read, "readonly database", "Let the user "),
+    "full": (
+        _no_page_left,
+        "database or disk is full",
+        "Free some space on the disk that holds {};",
+    ),
+    "no write": (
+        _no_byte_written,
+        "disk I/O error",
+        "Free some space on the disk that holds {}, or look",
+    ),
+    "read-only": (
+        _only_to_be_read,
+        "readonly database",
+        f"Let the user {getpass.getuser()} write {{}} and",
+    ),
 }
 
 
@@ -103,6 +116,7 @@ def test_a_disk_that_fails_at_any_commit_breaks_nothing(
     name: str, kind: str, tmp_path: Path, record_property: Any
 ) -> None:
     fault, said, advice = FAULTS[kind]
+    database = tmp_path / "state.db"
     stage = Stage(CASES[name], tmp_path)
     sent: list[int] = []
     while True:
@@ -115,8 +129,8 @@ def test_a_disk_that_fails_at_any_commit_breaks_nothing(
         assert play.conduct.broken == [], where
         assert error.exit_code == Exit.INTERNAL, where
         assert said in error.message, where
-        assert str(tmp_path / "state.db") in error.message, where
-        assert error.hint.startswith(advice), where
+        assert str(database) in error.message, where
+        assert error.hint.startswith(advice.format(database)), where
         for wait in (SOON, SETTLED):
             play.later(wait)
             play.run()

@@ -232,6 +232,27 @@ def test_looking_does_not_wait_for_the_check(stage: Stage, checks: list[Any]) ->
     assert checks == []
 
 
+def test_an_index_that_does_not_fit_its_table_is_found(stage: Stage) -> None:
+    """Each page is sound, and yet a look-up by key would find no order, or another."""
+    stage.start.restore(stage.folder)
+    exchange = (
+        "UPDATE sqlite_master SET rootpage = (SELECT sum(rootpage) FROM sqlite_master "
+        "WHERE name IN ('ss_order_key', 'ss_order_number')) - rootpage "
+        "WHERE name IN ('ss_order_key', 'ss_order_number')"
+    )
+    with closing(open_file(stage.folder / _STATE)) as conn:
+        conn.execute("UPDATE ss_order SET order_key = 'another'")
+        conn.execute("PRAGMA writable_schema = ON")
+        conn.execute(exchange)
+    with closing(open_file(stage.folder / _STATE)) as conn:
+        assert conn.execute("PRAGMA quick_check").fetchall() == [("ok",)]
+
+    with pytest.raises(StateBroken, match="ss_order_") as caught:
+        Store(stage.folder / _STATE, _Clock(), synchronous="OFF")
+
+    _is_told(caught.value)
+
+
 @pytest.mark.parametrize("body", [b"\xff" * 40, compress(b'{"orderId": 1, "orderTotal": 1}')])
 def test_another_value_where_no_page_is_hurt_is_not_booked(stage: Stage, body: bytes) -> None:
     stage.rig(stage.start).run()
