@@ -187,7 +187,8 @@ def check_whole(conn: Connection) -> None:
     """Raise StateBroken unless every page is sound and every index fits its table."""
     found = conn.execute("PRAGMA integrity_check(1)").fetchall()
     if found != [("ok",)]:
-        raise conn.found_damaged("; ".join(str(row[0]) for row in found))
+        said = str(found[0][0]).removeprefix("*** in database main ***")
+        raise conn.found_damaged(" ".join(said.split()))
 
 
 # What SQLite says of a file, which its library does not always give a code.

@@ -89,7 +89,8 @@ def _damaged(stage: Stage, kind: str) -> Iterator[Snapshot]:
 def _is_told(error: BcssError) -> None:
     assert isinstance(error, StateBroken)
     assert error.exit_code == Exit.INTERNAL
-    assert "the state database is damaged" in error.message
+    assert "the state database is damaged: " in error.message
+    assert "\n" not in error.message
     assert _STATE in error.message
     assert "bcss rebuild --since DATE" in error.hint
 
