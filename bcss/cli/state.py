@@ -41,7 +41,7 @@ def reading(config: Config) -> Iterator[Store | None]:
     if not config.state.path.exists():
         yield None
         return
-    with closing(Store(config.state.path, SystemClock())) as store:
+    with closing(Store(config.state.path, SystemClock(), checked=False)) as store:
         yield store
 
 

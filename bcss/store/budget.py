@@ -25,6 +25,7 @@ _LONGEST_BLOCK = 900.0
 _DIGITS = 8
 _LONGEST_WINDOW = 2.0  # windows; a reset further away comes from a clock that was set back
 _CLAIM_LIFE = timedelta(days=35)
+_REMEDY = "Delete this file: each run makes it anew."
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS budget (
         key_hash TEXT PRIMARY KEY, quota INTEGER NOT NULL, remaining INTEGER NOT NULL,
@@ -69,7 +70,7 @@ class Budget:
         self._window = window
         self._clock = clock
         self._lock = threading.Lock()  # a connection is for one thread at a time
-        self._conn = open_file(path, synchronous="OFF", any_thread=True)
+        self._conn = open_file(path, synchronous="OFF", any_thread=True, remedy=_REMEDY)
         _create(self._conn)
 
     def acquire(self, klass: str) -> float:

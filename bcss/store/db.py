@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,9 +18,13 @@ from bcss.store.labels import LabelBook
 from bcss.store.news import News
 from bcss.store.queue import Queue
 from bcss.store.schema import migrate
-from bcss.store.sqlite import Connection, Error, open_file, trouble, write_tx
+from bcss.store.sqlite import Connection, Error, check_whole, open_file, trouble, write_tx
 from bcss.store.trail import Event, Trail
 from bcss.store.unitbook import UnitBook
+
+SMALL = 16 * 1024 * 1024
+_CHECKED = "checked"
+_CHECK_LASTS = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,18 @@ class Run:
 class Store:
     """The state and audit of one connection; every write goes through `write`."""
 
-    def __init__(self, path: Path, clock: Clock, *, synchronous: str = "FULL") -> None:
+    def __init__(
+        self, path: Path, clock: Clock, *, synchronous: str = "FULL", checked: bool = True
+    ) -> None:
+        """Open the file, and look for damage unless it is opened only to be looked at."""
         self.path = path
         self.clock = clock
         self._conn = open_file(path, synchronous=synchronous)
         self._inode = os.stat(path).st_ino  # noqa: PTH116 - Path.stat would do the same
         try:
             migrate(self._conn)
+            if checked:
+                self._check()
             self.trail = Trail(self._conn)
             self.orders = Captured(self._conn, self.trail)
             self.news = News(self._conn)
@@ -85,7 +94,7 @@ class Store:
         if inode != self._inode:
             raise StateBroken(
                 f"{self.path} was removed or replaced while bcss was running.",
-                hint="Put the file back, or run bcss rebuild.",
+                hint="Put the file back, or build it again: bcss rebuild --since DATE.",
             )
 
     def version_of_others(self) -> int:
@@ -108,6 +117,22 @@ class Store:
                 self.set_meta("database_id", uuid4().hex)
                 self.set_meta("created", iso(self.clock.now()))
         return self.meta("database_id")
+
+    def _check(self) -> None:
+        """Look through the whole file for damage, when it is small or was not looked at today.
+
+        It costs 2 ms per MiB. Without it a run would act on what a damaged page seems to say, and
+        would find out only when it meets the page itself. Nobody is kept from writing meanwhile.
+        """
+        now = self.clock.now()
+        size = self.path.stat().st_size
+        last = self.meta(_CHECKED) if size > SMALL else ""
+        if last and timedelta() <= now - parse_utc(last) < _CHECK_LASTS:
+            return
+        check_whole(self._conn)
+        if size > SMALL:
+            with self.write():
+                self.set_meta(_CHECKED, iso(now))
 
     def meta(self, key: str) -> str:
         """Return a fact about this database, or empty text."""

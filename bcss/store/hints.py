@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from bcss.clock import Clock, iso
 from bcss.errors import StateBroken
-from bcss.store.sqlite import Connection, Error, open_file, trouble, write_tx
+from bcss.store.sqlite import Connection, open_file, write_tx
 
 # A pointer as it came, unsigned or with a signature that is good; what Business Central says has
 # changed; poll, or refresh, everything.
@@ -37,6 +37,7 @@ _FACTS: Final = (
     "CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT"
 )
 _TALLY: Final = "tally:"
+_REMEDY: Final = "Delete this file, start the listener anew and run bcss sync all."
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +76,12 @@ class Hints:
         self.path = path
         self._clock = clock
         self._most = most
-        self._conn = open_file(path, synchronous=synchronous)
+        self._conn = open_file(path, synchronous=synchronous, remedy=_REMEDY)
         try:
             if not self._conn.execute("SELECT 1 FROM sqlite_schema WHERE name = 'fact'").fetchone():
                 self._conn.execute(_SCHEMA)
                 self._conn.execute(_FACTS)
             self._inode = path.stat().st_ino
-        except Error as error:
-            self._conn.close()
-            raise trouble(error, path) from None
         except BaseException:
             self._conn.close()
             raise
@@ -105,10 +103,7 @@ class Hints:
 
     def any_waiting(self) -> bool:
         """Tell whether anything waits."""
-        try:
-            return self._conn.execute("SELECT 1 FROM hint LIMIT 1").fetchone() is not None
-        except Error as error:
-            raise trouble(error, self.path) from None
+        return self._conn.execute("SELECT 1 FROM hint LIMIT 1").fetchone() is not None
 
     def count(self) -> int:
         """Return how many hints wait."""
@@ -161,10 +156,7 @@ class Hints:
 
     def fact(self, name: str) -> str:
         """Return a noted fact; empty when there is none."""
-        try:
-            row = self._conn.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
-        except Error as error:
-            raise trouble(error, self.path) from None
+        row = self._conn.execute("SELECT value FROM fact WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else ""
 
     def note(self, facts: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ import zlib
 from hashlib import sha256
 from os import urandom
 
-from bcss.store.sqlite import Connection
+from bcss.store.sqlite import Connection, damaged
 
 _SALT = 16
 
@@ -61,9 +61,12 @@ def compress(body: bytes, dictionary: int = NEWEST) -> bytes:
 
 
 def expand(body: bytes, dictionary: int = NEWEST) -> bytes:
-    """Undo `compress`."""
+    """Undo `compress`; raise StateBroken for what it has not made."""
     unpacker = zlib.decompressobj(-15, zdict=DICTIONARIES[dictionary])
-    return unpacker.decompress(body) + unpacker.flush()
+    try:
+        return unpacker.decompress(body) + unpacker.flush()
+    except zlib.error as error:
+        raise damaged(f"a body cannot be unpacked ({error})") from None
 
 
 def commitment(salt: bytes, body: bytes) -> bytes:

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from bcss.errors import StateBroken
-from bcss.store.sqlite import Connection, write_tx
+from bcss.store.sqlite import REBUILD, Connection, Error, damaged, write_tx
 
 _TABLE = re.compile(r"CREATE TABLE (\w+)")
 APPLICATION_ID = 0x62637373
@@ -167,11 +167,14 @@ def migrate(conn: Connection) -> None:
     if found == VERSION:
         _check_whole(conn)
         return
-    with write_tx(conn):
-        if _version(conn) < VERSION:
-            _apply(conn)
-            conn.execute(f"PRAGMA user_version = {VERSION}")
-            conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    try:
+        with write_tx(conn):
+            if _version(conn) < VERSION:
+                _apply(conn)
+                conn.execute(f"PRAGMA user_version = {VERSION}")
+                conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    except Error as error:  # the statements are right: the file holds half of them already
+        raise damaged(str(error), conn.path, conn.remedy) from error
 
 
 def _check_whole(conn: Connection) -> None:
@@ -181,7 +184,7 @@ def _check_whole(conn: Connection) -> None:
     if missing:
         raise StateBroken(
             f"The state database lacks {', '.join(sorted(missing))}: it is no whole copy.",
-            hint="Restore the file from a backup, or build it again with `bcss rebuild`.",
+            hint=REBUILD,
         )
 
 

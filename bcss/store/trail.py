@@ -1,6 +1,5 @@
 """Write the audit trail: append-only and chained, so that a change anywhere shows (design §8)."""
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from bcss.clock import iso
+from bcss.errors import StateBroken
 from bcss.store import payloads
 from bcss.store.sqlite import Connection
 
@@ -195,7 +195,7 @@ class Trail:
                 continue
             try:
                 whole = payloads.expand(body, dictionary)
-            except (ValueError, OSError, zlib.error):
+            except StateBroken:
                 return "a body was altered"
             if payloads.commitment(salt, whole) != commit:
                 return "a body was altered"
