@@ -11,7 +11,7 @@ import pytest
 
 from bcss.errors import Exit
 from tests.checker import problems
-from tests.processes.harness import Host, Killer, host, writes
+from tests.processes.harness import Host, Killer, host, unbooked, writes
 
 KILLS_A_BATCH = 40
 BATCHES = 4
@@ -90,5 +90,5 @@ def _settle(made: Host, outcome: Outcome) -> list[str]:
         if ended.code not in _ENDS or "Traceback" in ended.err:
             return [f"exit {ended.code}: {ended.err}"]
         if not writes(made.world, since=before):
-            return problems(made.world, made.database)
+            return problems(made.world, made.database) + unbooked(made)
     return ["it never comes to rest"]

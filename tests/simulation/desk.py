@@ -88,6 +88,7 @@ def _act(desk: Desk) -> None:
     for rule in storm(rng) if rng.random() < 0.6 else ():
         if rule["do"] != "hide" or not desk.lost:  # a rebuild believes what it is shown
             play.history.note("fault", str(rule))
+            play.history.acts.hidden |= rule["do"] == "hide"
             play.world.faults.add(rule)
     if rng.random() < 0.5:
         _decide(desk)

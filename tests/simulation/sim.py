@@ -18,6 +18,7 @@ from bcss.sandbox.world import World
 from tests.checker import problems
 from tests.conftest import SECRETS
 from tests.enumeration.points import Killed, Points
+from tests.excuses import Acts
 from tests.rig import Rig, config_for, world_of
 from tests.simulation import events
 from tests.simulation.conduct import Conduct, audit_problems, secret_problems
@@ -50,11 +51,19 @@ class History:
     by_hand: set[str] = field(default_factory=set)
     ignored: set[str] = field(default_factory=set)
     credited: set[str] = field(default_factory=set)
+    acts: Acts = field(default_factory=Acts)
     command: str = ""
 
     def note(self, kind: str, text: str) -> None:
         self.counts[kind] += 1
         self.steps.append(f"{kind}: {text}")
+
+    def did(self, text: str) -> None:
+        """Keep what the vendors' state will not show any more."""
+        verb, *names = text.split()
+        kinds = {"vanish": self.acts.vanished, "edit_by_person": self.acts.edited}
+        kinds |= {"delete_by_person": self.acts.removed, "release": self.acts.released}
+        kinds.get(verb, set()).update(names)
 
     def totals(self) -> Counter[str]:
         """Return the counts in the words of the summary."""
@@ -93,6 +102,7 @@ class Play:
         if not text:
             return
         self.history.note("clerk" if clerk else "shop", text)
+        self.history.did(text)
         mine = self.kind in (DocumentKind.POSTED_INVOICE, DocumentKind.SHIP_AND_INVOICE)
         if text.startswith(("post_by_person", "release")) or (
             text.startswith("delete_by_person") and not mine
@@ -133,6 +143,7 @@ def _act(play: Play) -> None:
     for rule in storm(play.rng):
         play.history.note("fault", str(rule))
         play.history.counts[f"fault {rule['do']}"] += 1
+        play.history.acts.hidden |= rule["do"] == "hide"
         play.world.faults.add(rule)
     _process(play)
     play.world.clock.advance(play.rng.choice(_GAPS))
@@ -260,6 +271,7 @@ def _quiet(play: Play) -> None:
         foreign=play.conduct.foreign,
         ignored=history.ignored,
         credited=history.credited,
+        acts=history.acts,
     )
     history.broken += audit_problems(database)
     if long:
