@@ -122,7 +122,19 @@ def problems(
             standing = drafts if kind not in POSTING and family.eligible else []
             for row in [*posted, *standing]:
                 found += _wrong(row, family, books.files[row["id"]])
+    accounted = {*families, *held, *acts.vanished}
+    found += _unaccounted(books, accounted, by_hand)
     return found + _unseen(world, database, store)
+
+
+def _unaccounted(books: Books, accounted: Collection[str], by_hand: Collection[str]) -> list[str]:
+    """Name what stands in Business Central for no order that is to be booked, nor is held."""
+    numbers = [number for number, rows in books.posted.items() if rows]
+    numbers += [number for number, rows in books.drafts.items() if rows and number not in by_hand]
+    return [
+        f"I2 {number}: a document that no order accounts for"
+        for number in sorted({*numbers} - {*accounted})
+    ]
 
 
 def _untold(family: Family) -> list[str]:
