@@ -66,7 +66,8 @@ def simulate_desk(seed: int, folder: Path) -> History:
     settle = timedelta(minutes=rng.choice((0, 20)))
     config = config_for(folder, start=sim.START, settle=settle, document=kind)
     history.steps.append(f"{kind}, settle {settle}")
-    play = Play(rng, Rig(world, config, folder), history, Conduct(config.state.path), kind)
+    conduct = Conduct(config.state.path, world=world)
+    play = Play(rng, Rig(world, config, folder), history, conduct, kind)
     desk = Desk(play)
     if rng.random() < 0.7:
         _serve(desk, Process(play.rig, play.conduct), sim._run)
@@ -278,6 +279,7 @@ def _at_the_desk(desk: Desk, process: Process, act: Callable[[Connection], None]
         history.note("kill", f"a decision died {death}")
     except BcssError as error:
         history.note("error", f"desk: {error}"[:160])
+        desk.play.refused(error)
     else:
         for refusal in summary.errors:
             history.note("refused", str(refusal)[:160])
