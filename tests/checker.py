@@ -14,7 +14,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bcss.sandbox.world import World
+from bcss.sandbox.world import Logged, World
+from tests.excuses import Acts, Excuse, Facts, excuses_of, unfounded, writes_by_number
 
 KNOWN_SKUS = {"ITEM-24", "RIBBON", "1896-S", "GIFT-24", "TEE-RED", "BOX-3", "FREIGHT"}
 ITEMS = {
@@ -46,6 +47,8 @@ class Family:
     charges: Mapping[str, Decimal]
     sent: tuple[Row, ...]
     counting: tuple[Row, ...]
+    members: tuple[Row, ...]
+    live: tuple[bool, ...]
 
     @property
     def voided(self) -> bool:
@@ -65,6 +68,7 @@ class Books:
         default_factory=lambda: defaultdict(list)
     )
     begun: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    foreign: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     files: dict[str, str] = field(default_factory=lambda: defaultdict(str))
 
 
@@ -78,22 +82,27 @@ def problems(
     foreign: Collection[str] = (),
     ignored: Collection[str] = (),
     credited: Collection[str] = (),
+    acts: Acts | None = None,
 ) -> list[str]:
     """Return every broken promise: doubles, losses, strays, wrong totals, wrong tracking.
 
     `by_hand` names the orders whose documents a person posted, perhaps before their tracking,
     or deleted where bcss was to leave them as drafts; `foreign` the ids of a person's own
     documents; `ignored` and `credited` the orders that a person decided not to book any more, and
-    to undo.
+    to undo; `acts` what the state of the vendors does not show.
     """
     found: list[str] = []
-    families = _families(world, store)
+    acts = acts or Acts()
+    families, absorbed = _families(world, store)
     books = _books(world, families, foreign)
     for number, undone in books.undone.items():
         found += _wrongly_undone(number, undone, allowed=number in credited)
     for number, rows in books.posted.items():
         found += [f"I1 {number}: booked {len(rows)} times"] if len(rows) > 1 else []
-    held, waiting = _excuses(database)
+    excuses, stopped = _excuses(database)
+    held = {one.number for one in excuses if not one.waits} | stopped
+    waiting = {one.number for one in excuses if one.waits and one.reason != "credited"}
+    found += unfounded(excuses, _Witness(world, absorbed | families, books, acts).facts)
     for number, family in families.items():
         posted, drafts = books.posted[number], books.drafts[number]
         excused = number in held or number in ignored
@@ -113,7 +122,19 @@ def problems(
             standing = drafts if kind not in POSTING and family.eligible else []
             for row in [*posted, *standing]:
                 found += _wrong(row, family, books.files[row["id"]])
+    accounted = {*families, *held, *acts.vanished}
+    found += _unaccounted(books, accounted, by_hand)
     return found + _unseen(world, database, store)
+
+
+def _unaccounted(books: Books, accounted: Collection[str], by_hand: Collection[str]) -> list[str]:
+    """Name what stands in Business Central for no order that is to be booked, nor is held."""
+    numbers = [number for number, rows in books.posted.items() if rows]
+    numbers += [number for number, rows in books.drafts.items() if rows and number not in by_hand]
+    return [
+        f"I2 {number}: a document that no order accounts for"
+        for number in sorted({*numbers} - {*accounted})
+    ]
 
 
 def _untold(family: Family) -> list[str]:
@@ -144,6 +165,11 @@ def booked(world: World) -> int:
     return sum(row["posted"] for row in world.bc.state()["salesInvoices"])
 
 
+def shipped(world: World, store: int = 80001) -> int:
+    """Return how many orders there are to book, of which nothing keeps one from being booked."""
+    return sum(one.eligible for one in _families(world, store)[0].values())
+
+
 def _wrongly_undone(
     number: str, undone: Iterable[tuple[Row, list[Row]]], *, allowed: bool
 ) -> list[str]:
@@ -164,9 +190,10 @@ def _books(world: World, families: Iterable[str], foreign: Collection[str]) -> B
     for memo in state["salesCreditMemos"]:
         memos[memo["invoiceId"]].append(memo)
     for row in [*state["salesInvoices"], *state["salesOrders"]]:
-        if row["id"] in foreign or row.get("orderId") in foreign:
-            continue
         number = _number_of(row, forms)
+        if row["id"] in foreign or row.get("orderId") in foreign:
+            books.foreign[number].append(row)
+            continue
         over = memos[row["id"]]
         undoing = [one for one in over if one["posted"]]
         books.begun[number] += [
@@ -195,20 +222,82 @@ def _letters(text: str) -> str:
     return "".join(one for one in text.upper() if one.isalnum())[:16]
 
 
-def _excuses(database: Path) -> tuple[set[str], set[str]]:
+def _excuses(database: Path) -> tuple[list[Excuse], set[str]]:
+    """Return what is held or waits, and the drafts of a store in which posting is stopped."""
     conn = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     try:
-        held = conn.execute(
-            "SELECT order_number FROM hold WHERE closed_at IS NULL UNION "
+        stopped = conn.execute(
             "SELECT unit.order_number FROM unit JOIN hold USING (store_id) "
             "WHERE state = 'drafted' AND why = 'posted_total_differs' AND closed_at IS NULL"
         ).fetchall()
-        waiting = conn.execute(
-            "SELECT order_number FROM unit WHERE waiting <> '' AND state <> 'confirmed'"
-        ).fetchall()
+        return [*excuses_of(conn)], {row[0] for row in stopped}
     finally:
         conn.close()
-    return {row[0] for row in held}, {row[0] for row in waiting}
+
+
+@dataclass(frozen=True, slots=True)
+class _Witness:
+    """Tell what the world shows of an order number."""
+
+    world: World
+    families: Mapping[str, Family]
+    books: Books
+    acts: Acts
+    calls: dict[str, list[Logged]] = field(default_factory=dict)
+
+    def facts(self, number: str) -> Facts:
+        family, books = self.families.get(number), self.books
+        posted, drafts = books.posted[number], books.drafts[number]
+        undone = [row for row, _ in books.undone[number]]
+        memos = [*books.begun[number], *(memo for _, rows in books.undone[number] for memo in rows)]
+        foreign = books.foreign[number]
+        rows = [*posted, *drafts, *undone]
+        names = {number, *(str(row["externalDocumentNumber"]) for row in rows)}
+        calls = self._calls()
+        return Facts(
+            members=family.members if family else (),
+            live=family.live if family else (),
+            sent=bool(family and family.sent),
+            posted=tuple(posted),
+            drafts=tuple(drafts),
+            undone=tuple(undone),
+            memos=tuple(memos),
+            foreign=tuple(foreign),
+            agrees=family is not None and not any(_wrong_content(row, family) for row in rows),
+            total=family.total if family else Decimal(0),
+            shared=family is not None and self._is_shared(family),
+            goods_known=family is not None and _goods(family.members) <= KNOWN_SKUS,
+            calls=(*calls.get(number, ()), *calls.get("", ())),
+            vanished=number in self.acts.vanished,
+            edited=bool(names & self.acts.edited),
+            removed=bool(names & self.acts.removed),
+            released=bool(names & self.acts.released),
+            hidden=self.acts.hidden,
+        )
+
+    def _calls(self) -> dict[str, list[Logged]]:
+        if not self.calls:
+            rows: dict[str, list[Row]] = defaultdict(list)
+            books = self.books
+            for number in {*books.posted, *books.drafts, *books.undone, *books.begun}:
+                rows[number] += [*books.posted[number], *books.drafts[number], *books.begun[number]]
+                for row, memos in books.undone[number]:
+                    rows[number] += [row, *memos]
+            self.calls.update(writes_by_number(self.world, rows))
+        return self.calls
+
+    def _is_shared(self, family: Family) -> bool:
+        key = family.members[0]["orderKey"]
+        return (
+            sum(
+                any(row["orderKey"] == key for row in one.members) for one in self.families.values()
+            )
+            > 1
+        )
+
+
+def _goods(members: Iterable[Row]) -> set[str]:
+    return {item["sku"] for row in members for item in row["items"] if not item["adjustment"]}
 
 
 def _unseen(world: World, database: Path, store: int) -> list[str]:
@@ -248,7 +337,8 @@ def _text(instant: datetime) -> str:
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _families(world: World, store: int) -> dict[str, Family]:
+def _families(world: World, store: int) -> tuple[dict[str, Family], dict[str, Family]]:
+    """Return the families to book, and those of orders that were merged away or are not ours."""
     state = world.shipstation.state()
     orders = {row["orderId"]: row for row in state["orders"]}
     families: dict[int, list[Row]] = defaultdict(list)
@@ -264,11 +354,12 @@ def _families(world: World, store: int) -> dict[str, Family]:
         for one in row["advancedOptions"].get("mergedIds") or []
         if one in orders and orders[one]["advancedOptions"].get("parentId") != row["orderId"]
     }
-    return {
-        orders[root]["orderNumber"]: _family(orders[root]["orderNumber"], members, sent)
-        for root, members in families.items()
-        if orders[root]["advancedOptions"]["storeId"] == store and root not in absorbed
-    }
+    found: tuple[dict[str, Family], dict[str, Family]] = {}, {}
+    for root, members in families.items():
+        other = orders[root]["advancedOptions"]["storeId"] != store or root in absorbed
+        number = orders[root]["orderNumber"]
+        found[other][number] = _family(number, members, sent)
+    return found
 
 
 def _sent(state: Row) -> dict[int, list[Row]]:
@@ -289,7 +380,7 @@ def _family(number: str, members: list[Row], sent: dict[int, list[Row]]) -> Fami
         and all(live)
         and not any(row.get("hidden") for row in members)
         and not any(row["externallyFulfilled"] for row in members)
-        and {item["sku"] for item in goods} <= KNOWN_SKUS,
+        and _goods(members) <= KNOWN_SKUS,
         cancelled=all(row["orderStatus"] == "cancelled" for row in members),
         deleted=all(row.get("hidden") for row in members),
         total=sum((Decimal(row["orderTotal"]) for row in members), Decimal(0)),
@@ -299,6 +390,8 @@ def _family(number: str, members: list[Row], sent: dict[int, list[Row]]) -> Fami
         counting=tuple(
             sorted((one for rows in live for one in rows), key=lambda one: one["createDate"])
         ),
+        members=tuple(members),
+        live=tuple(bool(rows) for rows in live),
     )
 
 
@@ -324,7 +417,13 @@ def _charges(members: Iterable[Row], adjustments: Iterable[Row]) -> dict[str, De
 
 
 def _wrong(row: Row, family: Family, files: str) -> list[str]:
-    """I5 and I4: totals, currency, quantities and charges to the cent, then the tracking."""
+    """I5 and I4: what the document holds, then the tracking."""
+    found = _wrong_content(row, family)
+    return found + (_wrong_tracking(row, family, files) if family.counting else [])
+
+
+def _wrong_content(row: Row, family: Family) -> list[str]:
+    """I5: totals, currency, quantities and charges to the cent."""
     number = family.number
     found = []
     if Decimal(row["totalAmountIncludingTax"]) != family.total:
@@ -344,7 +443,7 @@ def _wrong(row: Row, family: Family, files: str) -> list[str]:
         found.append(f"I5 {number}: {dict(items)} instead of {dict(family.items)}")
     if dict(charges) != dict(family.charges):
         found.append(f"I5 {number}: {dict(charges)} instead of {dict(family.charges)}")
-    return found + (_wrong_tracking(row, family, files) if family.counting else [])
+    return found
 
 
 def _wrong_tracking(row: Row, family: Family, files: str) -> list[str]:

@@ -1,6 +1,8 @@
 """Play one case with faults and deaths, and judge what is left."""
 
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from tests.checker import problems
 from tests.enumeration.cases import Case
 from tests.enumeration.points import Killed, Points
 from tests.enumeration.snapshot import Snapshot
+from tests.excuses import excuses_of
 from tests.rig import Rig
 from tests.simulation.conduct import Conduct, audit_problems
 
@@ -36,12 +39,13 @@ class Stage:
 
 @dataclass(slots=True)
 class Play:
-    """One history of a case."""
+    """One history of a case; `refused` when its one fault was a refusal of the create itself."""
 
     rig: Rig
     conduct: Conduct
     kind: str
     points: Points = field(default_factory=Points)
+    refused: bool = False
 
     @property
     def world(self) -> World:
@@ -72,4 +76,10 @@ class Play:
         """Return every promise that does not hold now that all is quiet."""
         database = self.rig.config.state.path
         found = [*self.conduct.broken, *problems(self.world, database, kind=self.kind)]
-        return found + audit_problems(database)
+        return found + self._excused() + audit_problems(database)
+
+    def _excused(self) -> list[str]:
+        """Return what is held or waits: every order of a case can be booked."""
+        allowed = {"refused_by_bc"} if self.refused else set()
+        with closing(sqlite3.connect(f"file:{self.rig.config.state.path}?mode=ro", uri=True)) as db:
+            return [f"I2 {one}" for one in excuses_of(db) if one.reason not in allowed]

@@ -2,6 +2,7 @@
 
 import copyreg
 import io
+import json
 import pickle
 import sqlite3
 import threading
@@ -77,7 +78,8 @@ def fingerprint(world: World, database: Path) -> bytes:
     """Return a digest of all that may decide what bcss does next.
 
     Left out are salts and what is computed from them, the database's random name and the real
-    time of its making, the request log, and how much of ShipStation's quota is used.
+    time of its making, the request log, and how much of ShipStation's quota is used. What the
+    witness beside the database says is in it, by whether it names this database.
     """
     digest = sha256(repr((world.bc.state(), world.shipstation.state())).encode())
     digest.update(repr((world.clock.now(), world._pending)).encode())
@@ -88,9 +90,16 @@ def fingerprint(world: World, database: Path) -> bytes:
         names = conn.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
         for (table,) in names.fetchall():
             digest.update(repr((table, _rows(conn, table))).encode())
+        digest.update(repr(_witness(conn, database)).encode())
     finally:
         conn.close()
     return digest.digest()
+
+
+def _witness(conn: sqlite3.Connection, database: Path) -> list[Any]:
+    (name,) = conn.execute("SELECT value FROM meta WHERE key = 'database_id'").fetchone() or ("",)
+    found = [json.loads(one.read_text()) for one in database.parent.glob("host/witness/*.json")]
+    return [(one["database_id"] == name, one["runs"]) for one in found]
 
 
 def _rows(conn: sqlite3.Connection, table: str) -> list[Any]:

@@ -2,17 +2,20 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bcss.sandbox.kit import Aborted, Request, Response
 from bcss.sandbox.world import World
+from tests.checker import booked, shipped
+from tests.excuses import excuses_of
 from tests.rig import world_of
 
 BCSS = Path(sys.executable).with_name("bcss")
@@ -265,3 +268,11 @@ def writes(world: World, since: int = 0) -> list[Request]:
         for one in calls
         if one.request.method != "GET" and "oauth2" not in one.request.path
     ]
+
+
+def unbooked(made: Host) -> list[str]:
+    """Return what is held or waits, and whether another number was posted than was shipped."""
+    with closing(sqlite3.connect(f"file:{made.database}?mode=ro", uri=True)) as conn:
+        found = [str(one) for one in excuses_of(conn)]
+    posted, wanted = booked(made.world), shipped(made.world)
+    return found if posted == wanted else [*found, f"{posted} posted of {wanted} shipped"]

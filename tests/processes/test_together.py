@@ -22,6 +22,7 @@ from tests.processes.harness import (
     is_create,
     is_look_up,
     is_post,
+    unbooked,
     writes,
 )
 
@@ -77,6 +78,7 @@ def test_of_two_cron_runs_in_the_same_second_one_ends_with_6(
     loser = next(one for one in ended if one.code == Exit.LOCKED)
     assert (loser.out, loser.err) == ("", "")
     assert problems(made.world, made.database) == []
+    assert unbooked(made) == []
     assert max(created(made).values()) == 1
 
 
@@ -94,6 +96,7 @@ def test_cron_worker_and_replay_together_book_each_order_once(
     assert last.code in _FINE
     assert all("Traceback" not in one.err for one in ended)
     assert problems(made.world, made.database) == []
+    assert unbooked(made) == []
     assert max(created(made).values()) == 1
 
 
@@ -120,6 +123,7 @@ def test_a_process_that_sleeps_past_the_horizon_books_nothing_twice(
     assert ended.code in _FINE
     assert last.code in _FINE
     assert problems(made.world, made.database) == []
+    assert unbooked(made) == []
     assert max(created(made).values()) == 1
 
 
@@ -134,3 +138,4 @@ def test_a_killed_process_leaves_no_lock_behind(host_of: Callable[..., Host]) ->
 
     assert made.run("sync", "all").code in _FINE
     assert problems(made.world, made.database) == []
+    assert unbooked(made) == []

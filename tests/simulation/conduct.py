@@ -8,12 +8,14 @@ in a file; I16: the audit chain holds. Nothing here is shared with the flows.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from bcss.sandbox.kit import Request
 from bcss.sandbox.world import World
+from tests.simulation.looks import post_problems
 from tests.transitions import Machine
 
 try:  # the same library as the store's: a second one would drop its file locks
@@ -37,12 +39,18 @@ _ODD_RUNS = (
 
 @dataclass(slots=True)
 class Conduct:
-    """What bcss may not do, noted whenever it does; `foreign` are ids of a person's documents."""
+    """What bcss may not do, noted whenever it does; `foreign` are ids of a person's documents.
+
+    With a `world`, each post is also judged by what was really asked before; `stood_still` tells
+    when a process went on after a pause, and how long that was.
+    """
 
     database: Path
     broken: list[str] = field(default_factory=list)
     foreign: set[str] = field(default_factory=set)
     writes: int = 0
+    world: World | None = None
+    stood_still: list[tuple[datetime, float]] = field(default_factory=list)
     machine: Machine = field(init=False)
     _reader: Any = None
 
@@ -66,6 +74,8 @@ class Conduct:
         if self._reader is None:
             self._reader = _open(self.database)
         self._written_ahead(self._reader, request, document)
+        if self.world is not None and _is_post(request):
+            self.broken += post_problems(self.world, request, document, self.stood_still)
 
     def ended(self) -> None:
         """Let go of the database when a process has ended: the file may be another one then."""

@@ -66,7 +66,8 @@ def simulate_desk(seed: int, folder: Path) -> History:
     settle = timedelta(minutes=rng.choice((0, 20)))
     config = config_for(folder, start=sim.START, settle=settle, document=kind)
     history.steps.append(f"{kind}, settle {settle}")
-    play = Play(rng, Rig(world, config, folder), history, Conduct(config.state.path), kind)
+    conduct = Conduct(config.state.path, world=world)
+    play = Play(rng, Rig(world, config, folder), history, conduct, kind)
     desk = Desk(play)
     if rng.random() < 0.7:
         _serve(desk, Process(play.rig, play.conduct), sim._run)
@@ -88,6 +89,7 @@ def _act(desk: Desk) -> None:
     for rule in storm(rng) if rng.random() < 0.6 else ():
         if rule["do"] != "hide" or not desk.lost:  # a rebuild believes what it is shown
             play.history.note("fault", str(rule))
+            play.history.acts.hidden |= rule["do"] == "hide"
             play.world.faults.add(rule)
     if rng.random() < 0.5:
         _decide(desk)
@@ -277,6 +279,7 @@ def _at_the_desk(desk: Desk, process: Process, act: Callable[[Connection], None]
         history.note("kill", f"a decision died {death}")
     except BcssError as error:
         history.note("error", f"desk: {error}"[:160])
+        desk.play.refused(error)
     else:
         for refusal in summary.errors:
             history.note("refused", str(refusal)[:160])

@@ -117,7 +117,11 @@ def _delete(rng: random.Random, world: World) -> str:
 
 def _vanish(rng: random.Random, world: World) -> str:
     rows = _orders(world, "awaiting_shipment", "shipped")
-    return _act(world, action="vanish", orderId=rng.choice(rows)["orderId"]) if rows else ""
+    if not rows:
+        return ""
+    row = rng.choice(rows)
+    done = _act(world, action="vanish", orderId=row["orderId"])
+    return done and f"vanish {row['orderNumber']}"
 
 
 def _split(rng: random.Random, world: World) -> str:

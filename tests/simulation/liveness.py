@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.simulation.sim import Play
 
 _HOUR = timedelta(hours=1)
-_LANDED = timedelta(minutes=45)  # the latest effect, and the latest row to become visible
+_LANDED = timedelta(minutes=45)  # the latest effect
 
 
 def overdue(play: "Play") -> list[str]:
@@ -24,12 +24,14 @@ def overdue(play: "Play") -> list[str]:
     world, history = play.world, play.history
     world.faults.clear()
     settle = play.rig.config.orders.settle
-    for wait in (_LANDED, settle + _HOUR):
+    late = timedelta(seconds=world.shipstation._account.switches.late)
+    for wait in (max(_LANDED, late), settle + _HOUR):
         world.clock.advance(wait.total_seconds())
         world.settle()
         try:
             Process(play.rig, play.conduct).cron()
-        except StateBroken:
+        except StateBroken as error:
+            play.refused(error)
             Process(play.rig, play.conduct).rebuild()
     found = problems(
         world,

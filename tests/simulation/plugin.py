@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-_FIRST = ("singles", "pairs", "pairs played", "seeds", "kills", "real kills")
+_FIRST = ("singles", "pairs", "distinct pairs", "seeds", "kills", "real kills")
 _NEVER = ("double bookings", "losses", "strays")
 
 

@@ -93,4 +93,8 @@ class Process:
         if waiting is None or count < waiting.at or name == "before commit":
             return
         self.interruption = None
+        clock = self.rig.world.clock
+        begun = clock.now()
         waiting.happen()
+        slept = (clock.now() - begun).total_seconds()
+        self.conduct.stood_still.append((clock.now(), slept))

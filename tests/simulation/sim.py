@@ -18,11 +18,13 @@ from bcss.sandbox.world import World
 from tests.checker import problems
 from tests.conftest import SECRETS
 from tests.enumeration.points import Killed, Points
+from tests.excuses import Acts
 from tests.rig import Rig, config_for, world_of
 from tests.simulation import events
 from tests.simulation.conduct import Conduct, audit_problems, secret_problems
 from tests.simulation.liveness import overdue
 from tests.simulation.process import Interruption, Process
+from tests.simulation.traffic import rate_problems, replay_problems, sweep_problems
 from tests.simulation.weather import storm
 
 START = date(2026, 3, 1)
@@ -50,11 +52,19 @@ class History:
     by_hand: set[str] = field(default_factory=set)
     ignored: set[str] = field(default_factory=set)
     credited: set[str] = field(default_factory=set)
+    acts: Acts = field(default_factory=Acts)
     command: str = ""
 
     def note(self, kind: str, text: str) -> None:
         self.counts[kind] += 1
         self.steps.append(f"{kind}: {text}")
+
+    def did(self, text: str) -> None:
+        """Keep what the vendors' state will not show any more."""
+        verb, *names = text.split()
+        kinds = {"vanish": self.acts.vanished, "edit_by_person": self.acts.edited}
+        kinds |= {"delete_by_person": self.acts.removed, "release": self.acts.released}
+        kinds.get(verb, set()).update(names)
 
     def totals(self) -> Counter[str]:
         """Return the counts in the words of the summary."""
@@ -73,7 +83,7 @@ class History:
 
 @dataclass(slots=True)
 class Play:
-    """Everything one seed plays with."""
+    """Everything one seed plays with; `lost` until a lost database is built again, or taken."""
 
     rng: random.Random
     rig: Rig
@@ -81,10 +91,16 @@ class Play:
     conduct: Conduct
     kind: DocumentKind
     copies: list[bytes] = field(default_factory=list)
+    lost: bool = False
 
     @property
     def world(self) -> World:
         return self.rig.world
+
+    def refused(self, error: BcssError) -> None:
+        """I17: a run may be refused only for a database that was lost, or not all built again."""
+        if not (isinstance(error, StateBroken) and self.lost):
+            self.history.broken.append(f"I17 refused without need: {error}")
 
     def event(self, *, clerk: bool) -> None:
         """Let a shopper or a clerk do something now."""
@@ -93,6 +109,7 @@ class Play:
         if not text:
             return
         self.history.note("clerk" if clerk else "shop", text)
+        self.history.did(text)
         mine = self.kind in (DocumentKind.POSTED_INVOICE, DocumentKind.SHIP_AND_INVOICE)
         if text.startswith(("post_by_person", "release")) or (
             text.startswith("delete_by_person") and not mine
@@ -115,9 +132,11 @@ def simulate(seed: int, folder: Path, *, short: bool | None = None) -> History:
     settle = timedelta(minutes=rng.choice((0, 20)))
     config = config_for(folder, start=START, settle=settle, document=kind)
     history.steps.append(f"{kind}, settle {settle}")
-    play = Play(rng, Rig(world, config, folder), history, Conduct(config.state.path), kind)
+    conduct = Conduct(config.state.path, world=world)
+    play = Play(rng, Rig(world, config, folder), history, conduct, kind)
     if rng.random() < 0.2:
-        world.shipstation.load({"switches": {"late": rng.choice((5, 45))}})
+        late = (5, 45, 7000) if history.short else (5, 45)  # the streams overlap by 7,200 s
+        world.shipstation.load({"switches": {"late": rng.choice(late)}})
     for _ in range(rng.randint(2, 4) if not history.short else rng.choice((1, 1, 2, 2))):
         _act(play)
     _quiet(play)
@@ -133,6 +152,7 @@ def _act(play: Play) -> None:
     for rule in storm(play.rng):
         play.history.note("fault", str(rule))
         play.history.counts[f"fault {rule['do']}"] += 1
+        play.history.acts.hidden |= rule["do"] == "hide"
         play.world.faults.add(rule)
     _process(play)
     play.world.clock.advance(play.rng.choice(_GAPS))
@@ -193,9 +213,11 @@ def _run(play: Play, run: Callable[[], Summary], which: str) -> None:
         history.note("locked", f"{which}: {error}"[:120])
     except BcssError as error:
         history.note("error", f"{which}: {error}"[:160])
+        play.refused(error)
         if isinstance(error, StateBroken):
             _rebuild(play)
     else:
+        play.lost = play.lost and bool(summary.errors)  # a rebuild that failed has not finished
         if int(summary.exit_code) not in EXITS:
             history.broken.append(f"I17 exit {int(summary.exit_code)}: {summary.errors}")
         history.note(
@@ -210,6 +232,7 @@ def _lose_database(play: Play) -> None:
     database = play.rig.config.state.path
     how = play.rng.choice(("deleted", "emptied", "restored"))
     play.history.note("loss", f"the database was {how}")
+    play.lost = True
     body = database.read_bytes()
     for suffix in ("-wal", "-shm"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
@@ -251,7 +274,9 @@ def _quiet(play: Play) -> None:
     else:
         history.broken.append("I14 bcss never came to rest")
     database = play.rig.config.state.path
-    history.broken += play.conduct.broken
+    if history.seed % 10 == 0:
+        history.broken += replay_problems(play)
+    history.broken += play.conduct.broken + rate_problems(world)
     history.broken += problems(
         world,
         database,
@@ -260,8 +285,9 @@ def _quiet(play: Play) -> None:
         foreign=play.conduct.foreign,
         ignored=history.ignored,
         credited=history.credited,
+        acts=history.acts,
     )
-    history.broken += audit_problems(database)
+    history.broken += audit_problems(database) + sweep_problems(history, database)
     if long:
         history.broken += secret_problems(play.rig.folder, world, SECRETS.values())
 
@@ -272,7 +298,8 @@ def _last_run(play: Play) -> bool:
     refused = False
     try:
         summary = process.cron()
-    except StateBroken:
+    except StateBroken as error:
+        play.refused(error)
         refused = True
         summary = process.rebuild()
     play.history.broken += [f"after the storm: {error}" for error in summary.errors]
