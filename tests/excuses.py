@@ -112,6 +112,9 @@ HOLDS: Mapping[str, Fact] = {
     "credited_by_hand": lambda one: bool(one.undone),
     "credit_refused": lambda one: one.booked and one.refused("alesCreditMemo", "orrective"),
     "credit_unclear": lambda one: one.booked and (len(one.memos) > 0 or one.hidden),
+    "merged_after_post": lambda one: any(
+        row["advancedOptions"]["mergedIds"] for row in one.members
+    ),
     "vanished": lambda one: one.gone,
     "draft_gone": lambda one: one.removed or one.hidden,
     "bc_draft_edited": lambda one: one.edited or not one.agrees,

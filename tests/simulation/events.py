@@ -16,14 +16,19 @@ def shop(rng: random.Random, world: World) -> str:
     return rng.choice(_SHOP)(rng, world)
 
 
-def shop_or_delete(rng: random.Random, world: World) -> str:
-    """Let one thing happen in ShipStation; an order may also be deleted or lost there."""
-    return rng.choice((*_SHOP, _delete, _vanish))(rng, world)
+def shop_widely(rng: random.Random, world: World) -> str:
+    """Let one thing happen in ShipStation; an order may also be deleted, lost or opened again."""
+    return rng.choice((*_SHOP, _delete, _vanish, _reopen))(rng, world)
 
 
 def clerk(rng: random.Random, world: World) -> str:
     """Let a person do one thing to a document in Business Central."""
     return rng.choice(_CLERK)(rng, world)
+
+
+def clerk_widely(rng: random.Random, world: World) -> str:
+    """Let a person do one thing in Business Central; a draft may also get another reference."""
+    return rng.choice((*_CLERK, _rename))(rng, world)
 
 
 def _orders(world: World, *statuses: str) -> list[Row]:
@@ -124,6 +129,15 @@ def _vanish(rng: random.Random, world: World) -> str:
     return done and f"vanish {row['orderNumber']}"
 
 
+def _reopen(rng: random.Random, world: World) -> str:
+    """Set an order back that has its label; it may be merged into another one then."""
+    rows = _orders(world, "shipped")
+    if not rows:
+        return ""
+    changes = {"orderStatus": "awaiting_shipment"}
+    return _act(world, action="edit", orderId=rng.choice(rows)["orderId"], changes=changes)
+
+
 def _split(rng: random.Random, world: World) -> str:
     rows = [row for row in _orders(world, "awaiting_shipment") if len(row["items"]) > 1]
     if not rows:
@@ -187,6 +201,20 @@ def _by_person(action: str) -> Event:
         )
 
     return act
+
+
+def _rename(rng: random.Random, world: World) -> str:
+    """Give a draft another external document number; what is posted keeps its own."""
+    rows = [row for row in _rows(world) if row.get("customerPurchaseOrderReference")]
+    if not rows:
+        return ""
+    row = rng.choice(rows)
+    changes = {"externalDocumentNumber": f"PO-{rng.randint(1, 999)}"}
+    try:
+        world.bc.run({"action": "edit_by_person", "id": row["id"], "changes": changes})
+    except Exception:  # noqa: BLE001 - the imitation refuses with exceptions of its own
+        return ""
+    return f"edit_by_person {row['customerPurchaseOrderReference']}"
 
 
 _SHOP: tuple[Event, ...] = (

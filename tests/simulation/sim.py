@@ -7,7 +7,7 @@ happens is judged by `tests.checker` and `tests.simulation.conduct`, which share
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -32,6 +32,7 @@ EXITS = {0, 3, 4, 5}
 SHORT = 1000
 _GAPS = (1, 20, 61, 310, 700, 1500, 7200)
 _PAUSES = (30, 600, 2400)  # the last is longer than the settle horizon
+_FASTEST = timedelta(hours=2)  # how far a host's clock may be ahead when it notes something
 _RESTS = (21, 3, 21, 21, 3, 21)  # hours; the sweep is due after 20
 _KINDS = (
     DocumentKind.DRAFT_INVOICE,
@@ -71,6 +72,7 @@ class History:
         names = {"kill": "kills", "loss": "databases lost", "rebuild": "rebuilds"}
         names |= {"beside": "second processes", "clerk": "acts of a clerk", "shop": "shop events"}
         names |= {"run": "runs", "pause": "pauses", "clock": "wrong clocks", "replay": "replays"}
+        names |= {"config": "changed configurations"}
         names |= {"decision": "decisions", "own paper": "papers of a person"}
         shown = {name: n for name, n in self.counts.items() if name.startswith("fault ")}
         return Counter(shown | {names[k]: n for k, n in self.counts.items() if k in names})
@@ -104,8 +106,9 @@ class Play:
 
     def event(self, *, clerk: bool) -> None:
         """Let a shopper or a clerk do something now."""
-        shop = events.shop_or_delete if self.history.short else events.shop
-        text = (events.clerk if clerk else shop)(self.rng, self.world)
+        narrow = events.clerk if clerk else events.shop
+        wide = events.clerk_widely if clerk else events.shop_widely
+        text = (wide if self.history.short else narrow)(self.rng, self.world)
         if not text:
             return
         self.history.note("clerk" if clerk else "shop", text)
@@ -121,8 +124,8 @@ def simulate(seed: int, folder: Path, *, short: bool | None = None) -> History:
     """Play one seed and return its history; `broken` is empty when every promise was kept.
 
     Seeds from `SHORT` on, and so the long run, are short unless told otherwise: histories of fewer
-    orders and steps, in which ShipStation may delete or lose orders as well; few of them are judged
-    for how soon they rest and for secrets on the disk.
+    orders and steps, in which more may happen to orders, drafts and the configuration; few of them
+    are judged for how soon they rest and for secrets on the disk.
     """
     rng = random.Random(seed)
     history = History(seed, short=seed >= SHORT if short is None else short)
@@ -154,6 +157,10 @@ def _act(play: Play) -> None:
         play.history.counts[f"fault {rule['do']}"] += 1
         play.history.acts.hidden |= rule["do"] == "hide"
         play.world.faults.add(rule)
+    if play.history.short and play.rng.random() < 0.1:
+        digest = f"{play.rng.randint(1, 9)}" * 64
+        play.history.note("config", "the configuration changes in what concerns no document")
+        play.rig.config = replace(play.rig.config, digest=digest)
     _process(play)
     play.world.clock.advance(play.rng.choice(_GAPS))
     if play.rng.random() < 0.08:
@@ -257,6 +264,7 @@ def _quiet(play: Play) -> None:
     world, history = play.world, play.history
     long = not history.short or history.seed % 5 == 0
     world.faults.clear()
+    begun = world.clock.now() + _FASTEST
     play.rng = random.Random(0)
     if history.seed % (10 if history.short else 5) == 0:
         history.broken += overdue(play)
@@ -287,7 +295,7 @@ def _quiet(play: Play) -> None:
         credited=history.credited,
         acts=history.acts,
     )
-    history.broken += audit_problems(database) + sweep_problems(history, database)
+    history.broken += audit_problems(database) + sweep_problems(history, database, begun)
     if long:
         history.broken += secret_problems(play.rig.folder, world, SECRETS.values())
 

@@ -63,16 +63,18 @@ def _has_effect(call: Logged) -> bool:
     )
 
 
-def sweep_problems(history: "History", database: Path) -> list[str]:
-    """I9: no sweep finds what the streams have missed.
+def sweep_problems(history: "History", database: Path, since: datetime) -> list[str]:
+    """I9: no sweep finds what the streams have missed, once all is quiet.
 
-    It may after a database was lost, and it is what finds an order that was deleted.
+    It may find what changes while it runs, or after a database was lost, and it is what finds an
+    order that was deleted.
     """
     if history.counts["loss"] or any(one.startswith(_GONE) for one in history.steps):
         return []
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as conn:
         swept = conn.execute(
             "SELECT summary FROM audit WHERE flow = 'sweep' AND summary LIKE 'swept 35 days: %' "
-            "AND summary NOT LIKE 'swept 35 days: 0 records%'"
+            "AND summary NOT LIKE 'swept 35 days: 0 records%' AND at > ?",
+            (since.isoformat(),),
         ).fetchall()
     return [f"I9 {text}" for (text,) in swept]
