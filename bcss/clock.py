@@ -14,7 +14,10 @@ from zoneinfo import ZoneInfo
 PACIFIC = ZoneInfo("America/Los_Angeles")
 # Two clocks that agree are taken for one, which keeps the fractions that a Date header lacks.
 AGREEMENT: Final = timedelta(seconds=2)
+# What a clock has noted that is further ahead than this was noted by a wrong one.
+FAR: Final = timedelta(days=2)
 _FRACTION_DIGITS = 6
+_YEARS = range(2020, 2100)
 
 
 class Clock(Protocol):
@@ -155,12 +158,13 @@ def parse_utc(text: str) -> datetime:
 
 
 def http_date(text: str) -> datetime | None:
-    """Read a Date header; None when it is none."""
+    """Read a Date header; None when it is none, or of another century."""
     try:
         instant = parsedate_to_datetime(text)
+        instant = instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    return instant if instant.year in _YEARS else None
 
 
 def iso(instant: datetime) -> str:

@@ -112,7 +112,7 @@ class Draft:
 class Unit:
     """An order family with a generation, and how far its booking has come.
 
-    The `memo_` fields are the corrective credit memo that reverses it: id, number as a draft,
+    `config` is the digest of the configuration that its draft follows. The `memo_` fields are the corrective credit memo that reverses it: id, number as a draft,
     number once posted, and the posting date that was approved, in ISO form.
     """
 
@@ -152,6 +152,7 @@ class Unit:
     memo_draft: str = ""
     memo_number: str = ""
     memo_date: str = ""
+    config: str = ""
     updated_at: datetime | None = None
 
     @property

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -108,6 +109,9 @@ def _follow(config: Config, around: Surroundings, stop: _Stop) -> None:
         pause = max(_LOOK, pace.wait())
         if pause > _LOOK or not _any_waiting(config, around.clock):
             continue
+        if _has_changed(config):
+            say(f"{config.name}: the configuration has changed; the worker begins anew.")
+            return
         summary = _one_batch(config, around, stop)
         pace.note(summary.requests.get("shipstation", 0))
         for hold in summary.new_holds:
@@ -117,6 +121,17 @@ def _follow(config: Config, around: Surroundings, stop: _Stop) -> None:
             say(f"{config.name}: a webhook's work must wait: {problem}")
         said = problem
         pause = _pause_after(summary)
+
+
+def _has_changed(config: Config) -> bool:
+    """Tell whether the configuration's file is no longer the one that this worker goes by.
+
+    Cron goes by the new one, and each would take back what the other has made by its own.
+    """
+    try:
+        return sha256(config.path.read_bytes()).hexdigest() != config.digest
+    except OSError:
+        return False
 
 
 def _fetch_keys(config: Config, around: Surroundings) -> None:

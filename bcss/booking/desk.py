@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 from bcss.booking.calls import Outcome, send_all, send_in_turn
 from bcss.businesscentral.client import BusinessCentralClient
-from bcss.clock import Clock
+from bcss.clock import FAR, Clock
 from bcss.errors import BcssError, RetryLater, StopVendor
 from bcss.holds import Verdict
 from bcss.money import ZERO, show
@@ -132,8 +132,10 @@ class Desk:
         """Tell, after a look-up, whether what was sent then can no longer land (§4.4.3).
 
         Both instants are Business Central's, so that no setting of a host's clock shortens it.
+        What a clock far ahead has noted cannot be waited for.
         """
-        return self.bc.clock.answered() >= sent_at + self.settle
+        answered = self.bc.clock.answered()
+        return answered >= sent_at + self.settle or sent_at > answered + FAR
 
     def save(self, unit: Unit, **changes: object) -> Unit:
         """Write a unit with some changes, inside the caller's transaction."""

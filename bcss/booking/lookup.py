@@ -13,7 +13,7 @@ from bcss.booking.judge import Nothing, One, Several, Sighting, is_of_order, jud
 from bcss.booking.proof import is_unclear, posted_among
 from bcss.businesscentral.odata import CHUNK
 from bcss.businesscentral.records import Answer, Document, DocumentSet
-from bcss.clock import iso
+from bcss.clock import FAR, iso
 from bcss.config.schema import DocumentKind
 from bcss.errors import RecordMissing, StopVendor
 from bcss.holds import Verdict, Why
@@ -226,11 +226,19 @@ def _prove(desk: Desk, seen: Sequence[Seen]) -> dict[str, bool]:
 
 def _free(desk: Desk, unit: Unit) -> list[Unit]:
     """Let a unit be created, unless an earlier create may still land (§4.4.3)."""
+    unit = _timed_anew(desk, unit)
     if _is_cold(desk) or _may_still_land(desk, unit):
         return _settling(desk, unit)
     if unit.state is State.CREATE_INTENT and unit.sent_at is not None:
         desk.store.units.close_open(unit.unit_id, "never landed", desk.now())
     return [unit]
+
+
+def _timed_anew(desk: Desk, unit: Unit) -> Unit:
+    """Begin the horizon anew of what a clock far ahead has noted, which would never end."""
+    if unit.sent_at is None or unit.sent_at <= desk.bc.clock.answered() + FAR:
+        return unit
+    return desk.save(unit, sent_at=desk.sending_at())
 
 
 def _is_cold(desk: Desk) -> bool:
@@ -239,7 +247,7 @@ def _is_cold(desk: Desk) -> bool:
     One that a host's clock far ahead has put off waits one horizon from now, no longer.
     """
     answered = desk.bc.clock.answered()
-    if desk.cold_until is not None and desk.cold_until > answered + desk.settle:
+    if desk.cold_until is not None and desk.cold_until > answered + desk.settle + FAR:
         desk.cold_until = answered + desk.settle
         desk.store.set_meta("cold_until", iso(desk.cold_until))
     return desk.cold_until is not None and answered < desk.cold_until

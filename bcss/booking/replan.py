@@ -34,6 +34,7 @@ _FAMILY = (Why.VANISHED, Why.FAMILY_CHANGED, Why.PARTLY_CANCELLED, Why.KEY_SHARE
 # How a person's decision about a booked order is noted on its unit, before the order's shape.
 REVERSE = "reverse:"
 AS_IS = "as-is:"
+AS_DRAFTED = "draft:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,12 @@ class Step:
 
 def replan(unit: Unit, family: Family, readiness: Readiness, moment: Moment) -> Step:
     """Return what becomes of a unit whose orders now mean `readiness`."""
-    now = moment.now
     hashed = replace(unit, money_hash=money_hash(family), total=_total(family))
     match unit.state:
         case State.CREATE_INTENT | State.POST_INTENT | State.POSTED:
             return Step(unit)  # first a read must tell what became of the call
         case State.SEEN | State.READY | State.DROPPED:
-            return _unborn(hashed, family, readiness, now)
+            return _unborn(hashed, family, readiness, moment)
         case State.DRAFTED:
             return _drafted(hashed, family, readiness, moment)
         case State.CONFIRMED:
@@ -76,12 +76,12 @@ def shared(content: str) -> str:
     return f"{AS_IS}{sha256(content.encode()).hexdigest()[:24]}"
 
 
-def _unborn(unit: Unit, family: Family, readiness: Readiness, now: datetime) -> Step:
+def _unborn(unit: Unit, family: Family, readiness: Readiness, moment: Moment) -> Step:
     match readiness:
         case Draft():
-            return Step(ready(unit, family, readiness))
+            return Step(ready(replace(unit, config=moment.config), family, readiness))
         case Wait(reason=reason):
-            return Step(_waiting(replace(unit, state=State.SEEN), reason, now))
+            return Step(_waiting(replace(unit, state=State.SEEN), reason, moment.now))
         case Drop(reason=reason):
             return Step(replace(unit, state=State.DROPPED, waiting=reason, waiting_since=None))
         case Verdict(why=why):
@@ -112,7 +112,7 @@ def ready(unit: Unit, family: Family, draft: Draft) -> Unit:
 def _drafted(unit: Unit, family: Family, readiness: Readiness, moment: Moment) -> Step:
     match readiness:
         case Draft() if _same_document(unit, family, readiness, moment):
-            return Step(_renewed(unit, readiness))
+            return Step(_renewed(replace(unit, config=moment.config), readiness))
         case Draft() | Wait() | Drop() if unit.document_id and not unit.draft_number:
             text = f"The order changed, and whether {unit.reference} is posted is not certain."
             return Step(unit, Verdict(Why.DRAFT_AFTER_FAILED_POST, text))
@@ -139,7 +139,7 @@ def _same_document(unit: Unit, family: Family, draft: Draft, moment: Moment) -> 
     if unit.draft.open and dict(unit.draft.ship_to) != dict(draft.ship_to):
         return False
     unchanged = booked_hash(family) == unit.booked_hash and not unit.held
-    unchanged &= not moment.reconfigured
+    unchanged &= unit.config == moment.config or unit.approved.startswith(AS_DRAFTED)
     return unchanged or _essence(unit.draft) == _essence(draft)
 
 

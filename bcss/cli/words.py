@@ -25,6 +25,7 @@ WAITING = {
     "not-shipped": "has not shipped yet; it is booked once it has",
     "waiting-for-sibling": "has shipped in part; it is booked when the rest has shipped as well",
     "waiting-for-evidence": "is marked as shipped, and its label or fulfillment has not shown up yet",
+    "waiting-for-merged-order": "has absorbed another order whose document is still to be settled",
     "waiting-for-poll": "changed while ShipStation was being read; the next run reads it again",
     "waiting-for-ship-date": "has a ship date in the future; it is booked on that day",
     "settle": "waits until an earlier request to Business Central can no longer take effect",

@@ -111,6 +111,8 @@ def _is_old(conn: Connection, order: Order) -> bool:
     """Tell whether a shipped order may have been sent before the shipments that are read."""
     if order.status != "shipped" or order.store_id not in conn.booked_stores():
         return False
+    if conn.config.orders.start is None:
+        return False  # nothing is posted, and nothing is left out
     made = order.create_date
     before = made is not None and made.earliest < conn.evidence_start()
     return before and not conn.store.orders.is_shipped(order.order_id)
@@ -167,9 +169,8 @@ def keep_batch(conn: Connection, batch: streams.Batch) -> int:
 
 def _is_wanted(conn: Connection, one: Shipment | Fulfillment) -> bool:
     """Tell whether an order that was never captured is asked for because of what was sent."""
-    start = conn.config.orders.start
     zone = conn.config.business_central.time_zone
-    return start is None or calendar_date(one.ship_date, zone) >= start
+    return calendar_date(one.ship_date, zone) >= conn.start().astimezone(zone).date()
 
 
 def keep_order(conn: Connection, order: Order, raw: Mapping[str, Any]) -> bool:
@@ -237,22 +238,26 @@ def _readable_again(conn: Connection, subject: str) -> None:
 def _note_listing(conn: Connection) -> None:
     """Read orders again from `orders.start` once a store is booked that was not before.
 
-    Once the start is earlier than any before, all streams are read again.
+    Once the start is earlier than any before, all streams are read again. Labels that are known
+    already name their orders then, which no reading by change may show.
     """
     listed = ",".join(str(one) for one in sorted(conn.booked_stores())) or "none"
     known, begins = conn.store.meta(_LISTED), conn.store.meta(_BEGINS)
-    earlier = bool(begins) and conn.start() < parse_utc(begins)
+    start = conn.booking_start()
+    earlier = bool(begins) and start < parse_utc(begins)
     if listed == known and begins and not earlier:
         return
     newly = set(listed.split(",")) - set(known.split(","))
     with conn.store.write():
         if newly and known:
             conn.store.orders.forget_watermark(streams.ORDERS)
+        if (newly and known) or earlier:
+            conn.store.orders.want_sent_since(start.date())
         for stream in streams.STREAMS if earlier else ():
             conn.store.orders.forget_watermark(stream)
         conn.store.set_meta(_LISTED, listed)
         if earlier or not begins:
-            conn.store.set_meta(_BEGINS, iso(conn.start()))
+            conn.store.set_meta(_BEGINS, iso(start))
 
 
 def _hold_unlisted(conn: Connection) -> None:
@@ -295,7 +300,7 @@ def _store_names(conn: Connection, store_ids: Sequence[int]) -> dict[int, str]:
 
 def _fetch_wanted(conn: Connection) -> None:
     """Fetch the orders that evidence names and that no poll has brought."""
-    fetch_orders(conn, conn.store.orders.wanted()[:_FETCHES])
+    fetch_orders(conn, conn.store.orders.wanted(conn.booked_stores())[:_FETCHES])
 
 
 def fetch_orders(conn: Connection, order_ids: Iterable[int]) -> None:

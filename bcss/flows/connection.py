@@ -121,9 +121,11 @@ class Connection:
         return frozenset(one for one, rule in stores.items() if isinstance(rule, StoreRule))
 
     def start(self) -> datetime:
-        """Return the instant from which orders are read at first."""
-        if self.since is not None:
-            return self.since
+        """Return the instant from which orders are read at first; a rebuild says it itself."""
+        return self.since if self.since is not None else self.booking_start()
+
+    def booking_start(self) -> datetime:
+        """Return the first instant of `orders.start`, or some weeks ago where there is none."""
         start = self.config.orders.start
         if start is None:
             return self.now() - NO_START

@@ -24,12 +24,16 @@ VANISHED = "vanished"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A family with the unit it belongs to, and what was decided before any document."""
+    """A family with the unit it belongs to, and what was decided before any document.
+
+    `waits` for what becomes of a document of an order that it has absorbed.
+    """
 
     family: Family
     unit: Unit
     verdict: Verdict | None = None
     drop: str = ""
+    waits: bool = False
 
 
 def gather(conn: Connection, order_id: int) -> Group | None:
@@ -55,11 +59,12 @@ def gather(conn: Connection, order_id: int) -> Group | None:
     unit, taken = _unit_of(conn, family)
     gone = [one for one in closure.missing if orders.is_gone(one)]
     gone += [one for one in members if orders.is_gone(one)]
+    absorbed = _absorbed_units(conn, closure.absorbed, unit)
     if verdict is None:
-        verdict = _absorbed_is_booked(conn, closure.absorbed)
+        verdict = _absorbed_is_booked(absorbed)
     if gone and not deleted and verdict is None and VANISHED not in unit.approved:
         verdict = Verdict(Why.VANISHED, f"ShipStation no longer has order {gone[0]}.")
-    return Group(family, unit, verdict or taken)
+    return Group(family, unit, verdict or taken, waits=any(_has_paper(one) for one in absorbed))
 
 
 def complete(conn: Connection, order_id: int) -> None:
@@ -85,17 +90,40 @@ def _absorbed(conn: Connection, order: Order, survivor: int) -> Group:
     return Group(family, unit, drop=f"{MERGED} {survivor}")
 
 
-def _absorbed_is_booked(conn: Connection, order_ids: Sequence[int]) -> Verdict | None:
+def _absorbed_units(conn: Connection, order_ids: Sequence[int], unit: Unit) -> list[Unit]:
+    """Return the units of the orders that a family has absorbed, and of those that they had."""
+    queue, seen = list(order_ids), set(order_ids)
+    while queue:
+        related = conn.store.orders.related(queue.pop())
+        more = set(related.merged_ids if related else ()) - seen
+        seen |= more
+        queue += more
+    found = conn.store.units.of_orders(sorted(seen)) if seen else []
+    return [one for one in found if one.unit_id != unit.unit_id]
+
+
+def _absorbed_is_booked(absorbed: Sequence[Unit]) -> Verdict | None:
     """Hold a survivor whose lines are billed already under an order that it has absorbed."""
-    for unit in conn.store.units.of_orders(order_ids) if order_ids else ():
-        billed = unit.state in (*AFTER_POST, *REVERSING) and _is_posted(unit)
-        if billed and unit.waiting != CREDITED:
+    for unit in absorbed:
+        if _is_billed(unit):
             text = (
                 f"Order {unit.order_number}, which was merged into this one in ShipStation, is "
                 f"booked as {unit.document_number or unit.draft_number}."
             )
             return Verdict(Why.MERGED_AFTER_POST, text)
     return None
+
+
+def _is_billed(unit: Unit) -> bool:
+    billed = unit.state in (State.CONFIRMED, *REVERSING) and _is_posted(unit)
+    return billed and unit.waiting != CREDITED
+
+
+def _has_paper(unit: Unit) -> bool:
+    """Tell whether a document of a unit may still be posted, or has been without our knowledge."""
+    if unit.state in (State.CREATE_INTENT, State.DRAFTED, State.POST_INTENT, State.POSTED):
+        return True
+    return unit.state is State.CONFIRMED and not _is_posted(unit) and bool(unit.document_id)
 
 
 def _live(conn: Connection, members: dict[int, Order]) -> tuple[int | None, Verdict | None]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from bcss.booking.desk import Desk
 from bcss.booking.judge import One
-from bcss.booking.lookup import apply, look_up
+from bcss.booking.lookup import Seen, apply, look_up
 from bcss.booking.machine import batches
 from bcss.clock import parse_utc
 from bcss.flows.connection import Connection
@@ -46,7 +46,22 @@ def adopt_moved(conn: Connection, desk: Desk, units: Sequence[Unit]) -> None:
         for group in batches(moved):
             with desk.lock():
                 seen = look_up(desk, group)
-                apply(desk, [one for one in seen if isinstance(one.sighting, One)])
+                apply(desk, [one for one in seen if _has_moved(conn, desk, one)])
+
+
+def _has_moved(conn: Connection, desk: Desk, seen: Seen) -> bool:
+    """Tell whether a document was made for this very order, and not for one of the same key there."""
+    if not isinstance(seen.sighting, One):
+        return False
+    document, unit = seen.sighting.document, seen.unit
+    for owned in filter(None, (document.id, document.order_id)):
+        owner = desk.store.units.owner_of(owned)
+        if owner is not None and owner.unit_id != unit.unit_id:
+            return False
+    there = conn.shipstation.orders_by_number(unit.order_number)
+    return not any(
+        (order.store_id, order.order_key) == (unit.store_id, unit.order_key) for order, _ in there
+    )
 
 
 def _as_of(conn: Connection, unit: Unit, store_id: int) -> Unit | None:

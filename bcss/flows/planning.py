@@ -19,6 +19,7 @@ from bcss.mapping.readiness import (
     CONFIGURED,
     WAITING_FOR_DATE,
     WAITING_FOR_EVIDENCE,
+    WAITING_FOR_MERGED,
     WAITING_FOR_POLL,
     WAITING_FOR_SIBLING,
     Drop,
@@ -56,8 +57,14 @@ _OF_ORDER = (
     Why.CREDITED_BY_HAND,
 )
 _DECIDED_FIRST = (Why.POSTED_TOTAL_DIFFERS, Why.BOOKED_TWICE)
-_MARKED, _PLANNED = "config_marked", "config_planned"
-_TIMED = (WAITING_FOR_DATE, WAITING_FOR_EVIDENCE, WAITING_FOR_POLL, WAITING_FOR_SIBLING)
+_MARKED = "config_marked"
+_TIMED = (
+    WAITING_FOR_DATE,
+    WAITING_FOR_EVIDENCE,
+    WAITING_FOR_MERGED,
+    WAITING_FOR_POLL,
+    WAITING_FOR_SIBLING,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,6 @@ def plan(conn: Connection) -> int:
             complete(conn, order_id)
         with conn.booking("planning"):  # what booking has in hand must not change under it
             done += _plan_some(conn, some, changed)
-    _note_planned(conn)
     return done
 
 
@@ -98,13 +104,6 @@ def _note_config(conn: Connection) -> None:
         if store.meta(_MARKED):
             store.news.add_unposted(CONFIGURED)
         store.set_meta(_MARKED, digest)
-
-
-def _note_planned(conn: Connection) -> None:
-    """Note that everything is planned under this configuration; doubtful orders come later."""
-    if conn.store.meta(_PLANNED) != conn.config.digest and not conn.store.news.orders():
-        with conn.store.write():
-            conn.store.set_meta(_PLANNED, conn.config.digest)
 
 
 def plan_again(conn: Connection, order_ids: Sequence[int]) -> None:
@@ -240,7 +239,7 @@ def _decide(
         now=conn.now(),
         today=conn.now().astimezone(conn.config.business_central.time_zone).date(),
         polled_from=mark.polled_from if mark else None,
-        reconfigured=conn.store.meta(_PLANNED) not in ("", conn.config.digest),
+        config=conn.config.digest,
     )
     with conn.store.write():
         if conn.store.version_of_others() != sight.version:
@@ -286,6 +285,8 @@ def _settled(conn: Connection, group: Group, unit: Unit) -> Readiness | None:
         return Drop(group.drop)
     if group.verdict is not None:
         return group.verdict
+    if group.waits:
+        return Wait(WAITING_FOR_MERGED)
     left = _left(conn, group.family, unit) if group.family.gone else None
     unread = conn.store.orders.unread()
     if left is None and any(one.order_id in unread for one in group.family.members):

@@ -21,6 +21,7 @@ WAITING_FOR_SIBLING = "waiting-for-sibling"
 NOT_SHIPPED = "not-shipped"
 WAITING_FOR_EVIDENCE = "waiting-for-evidence"
 WAITING_FOR_POLL = "waiting-for-poll"
+WAITING_FOR_MERGED = "waiting-for-merged-order"
 WAITING_FOR_DATE = "waiting-for-ship-date"
 
 
@@ -57,14 +58,14 @@ class Moment:
     """The present, as readiness depends on it.
 
     `polled_from` is the start of the last complete poll of orders; `waiting_since` is when this
-    unit was first seen half shipped; `reconfigured` when drafts may follow an older configuration.
+    unit was first seen half shipped; `config` is the digest of the present configuration.
     """
 
     now: datetime
     today: date
     polled_from: datetime | None
     waiting_since: datetime | None = None
-    reconfigured: bool = False
+    config: str = ""
 
 
 def assess(

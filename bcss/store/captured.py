@@ -1,9 +1,9 @@
 """Keep what ShipStation showed: orders, shipments, fulfillments, and how far it was read."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -327,13 +327,27 @@ class Captured:
             tuple(one for one in found if isinstance(one, Fulfillment)),
         )
 
-    def wanted(self) -> list[int]:
-        """Return the order ids that evidence names and that were never captured."""
+    def wanted(self, stores: Collection[int]) -> list[int]:
+        """Return the order ids that evidence names and that were never captured whole.
+
+        Strangers among them are those of some stores only.
+        """
+        marks = ",".join("?" * len(stores))
         rows = self._conn.execute(
-            "SELECT order_id FROM wanted WHERE NOT EXISTS "
-            "(SELECT 1 FROM ss_order WHERE ss_order.order_id = wanted.order_id)"
+            "SELECT order_id FROM wanted LEFT JOIN ss_order USING (order_id) "  # noqa: S608
+            "WHERE ss_order.order_id IS NULL "
+            f"OR digest IS NULL AND gone = 0 AND store_id IN ({marks}) ORDER BY order_id",
+            tuple(stores),
         )
         return [row[0] for row in rows]
+
+    def want_sent_since(self, day: date) -> None:
+        """Have the orders asked for that evidence names from the day before on."""
+        self._conn.execute(
+            "INSERT OR IGNORE INTO wanted SELECT order_id FROM evidence "
+            "WHERE order_id IS NOT NULL AND ship_date >= ?",
+            ((day - timedelta(days=1)).isoformat(),),
+        )
 
     def give_up(self, order_id: int) -> None:
         """Stop asking for an order that ShipStation does not have."""

@@ -93,7 +93,8 @@ CREATE TABLE unit (
   tracked_hash TEXT NOT NULL, approved TEXT NOT NULL, verified INTEGER NOT NULL,
   post_attempted INTEGER NOT NULL, sent_at TEXT, ship_date TEXT, total TEXT, bc_total TEXT,
   currency TEXT NOT NULL, draft BLOB, memo_id TEXT NOT NULL,
-  memo_draft TEXT NOT NULL, memo_number TEXT NOT NULL, memo_date TEXT NOT NULL, updated_at TEXT
+  memo_draft TEXT NOT NULL, memo_number TEXT NOT NULL, memo_date TEXT NOT NULL,
+  config TEXT NOT NULL, updated_at TEXT
 ) STRICT;
 CREATE UNIQUE INDEX unit_identity ON unit (order_key, store_id, generation);
 CREATE UNIQUE INDEX unit_reference ON unit (reference) WHERE state <> 'dropped' AND reference <> '';

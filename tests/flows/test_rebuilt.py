@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bcss import app
-from bcss.config.schema import DocumentKind
+from bcss.config.schema import DocumentKind, ItemAlias
+from bcss.flows import review
 from bcss.holds import Why
 from tests.flows.stage import ANOTHER, BEGINS, Stage, order_row
 from tests.rig import PARTS, STORE, SkewedClock, store_rule
@@ -116,6 +117,48 @@ def test_an_order_that_moved_and_that_the_rebuild_did_not_read_is_not_booked_aga
     days_pass(stage)
 
     assert len(stage.posted) == 1
+
+
+@pytest.mark.parametrize("when", ["before", "while it waits", "never read"])
+def test_an_order_of_the_same_key_and_number_in_another_store_has_not_moved(
+    tmp_path: Path, when: str
+) -> None:
+    stage = Stage.of(tmp_path)
+    row: dict[str, Any] = {**order_row(NUMBER, ("ITEM-24", 2, "10.00")), "orderKey": "key-1"}
+    first = stage.take(row)
+    stage.ss("label", orderId=first)
+    stage.run()
+    stage.pass_time(60 * DAY if when == "never read" else DAY)
+    stage.take({**row, "advancedOptions": {"storeId": ANOTHER}})
+    if when == "before":
+        stage.ship(NUMBER)
+    rebuild(stage, stage.rig.world.clock.now() - timedelta(days=2))
+    stage.pass_time(1500)
+    if when != "before":
+        stage.ship(NUMBER)
+
+    days_pass(stage)
+
+    assert stage.holds() == []
+    assert len(stage.posted) == 2
+
+
+def test_a_rebuild_since_a_day_is_not_undone_by_the_next_run(tmp_path: Path) -> None:
+    """What a clerk had decided before that day would be booked after all."""
+    stage = Stage.of(tmp_path)
+    stage.take(order_row(NUMBER, ("MYSTERY", 1, "7.00")))
+    stage.ship(NUMBER)
+    stage.run()
+    stage.decide(review.ignore)
+    stage.pass_time(50 * DAY)
+    skus = {**stage.rig.config.orders.skus, "MYSTERY": ItemAlias("ITEM-24")}
+    orders = replace(stage.rig.config.orders, skus=skus)
+    stage.rig.config = replace(stage.rig.config, digest="2" * 64, orders=orders)
+
+    rebuild(stage, stage.rig.world.clock.now() - timedelta(days=2))
+    days_pass(stage)
+
+    assert (stage.posted, stage.holds()) == ([], [])
 
 
 def test_a_document_found_by_a_rebuild_is_not_forgotten_when_its_order_joins_a_family(

@@ -50,6 +50,22 @@ def test_drafts_follow_a_corrected_account(tmp_path: Path) -> None:
     assert len(stage.invoices) == 1
 
 
+def test_drafts_follow_the_configuration_beside_an_order_that_cannot_be_planned(
+    tmp_path: Path,
+) -> None:
+    """From one configuration to the next and back again, an unknown SKU being looked for."""
+    stage = with_freight(tmp_path)
+    stage.take(order_row("SO-1009", ("NOPE-1", 1, "1.00")))
+    stage.ship("SO-1009")
+    stage.run(max_post=0)
+    for digest, account in (("2", "40600"), ("0", "40500")):
+        stage.set_rule(shipping=AccountTarget(account))
+        stage.rig.config = replace(stage.rig.config, digest=digest * 64)
+        stage.run(max_post=0)
+        (draft,) = stage.invoices
+        assert account in [line["lineObjectNumber"] for line in draft["lines"]]
+
+
 def test_a_create_in_doubt_follows_a_corrected_account_once_it_is_found(tmp_path: Path) -> None:
     stage = with_freight(tmp_path)
     Killer(1, "after").install(stage.rig)

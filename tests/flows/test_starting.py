@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from bcss.config.schema import DocumentKind
+from bcss.config.schema import IGNORED, DocumentKind, Ignored
 from bcss.holds import Why
 from bcss.sandbox.kit import Request
-from tests.flows.stage import Stage, order_row
+from tests.flows.stage import ANOTHER, Stage, order_row
+from tests.rig import STORE, store_rule
 
 NUMBER = "SO-1001"
 DAY = 86_400
@@ -91,6 +92,63 @@ def test_an_earlier_start_books_what_was_left_out_or_never_read(tmp_path: Path, 
     days_pass(stage)
 
     assert len(stage.posted) == 1
+
+
+def early_label(folder: Path) -> Stage:
+    """Buy a label on the 10th for the 14th; what comes after it is later than its last change."""
+    stage = Stage.of(folder, NUMBER)
+    stage.ship(NUMBER, shipDate="2026-03-14")
+    stage.pass_time(10 * DAY)
+    return stage
+
+
+def test_an_earlier_start_finds_a_label_that_was_bought_before_it(tmp_path: Path) -> None:
+    stage = early_label(tmp_path)
+    configure(stage, "1", start=date(2026, 3, 18))
+    stage.run()
+
+    configure(stage, "2", start=date(2026, 3, 13))
+    days_pass(stage)
+
+    assert len(stage.posted) == 1
+
+
+@pytest.mark.parametrize("before", [{}, {STORE: IGNORED}])
+def test_a_store_that_is_listed_later_has_its_early_labels_booked(
+    tmp_path: Path, before: dict[int, Ignored]
+) -> None:
+    stage = early_label(tmp_path)
+    stores = stage.rig.config.orders.stores
+    configure(stage, "1", start=date(2026, 3, 13), stores={ANOTHER: store_rule(), **before})
+    stage.run()
+
+    configure(stage, "2", stores=stores)
+    days_pass(stage)
+
+    assert len(stage.posted) == 1
+
+
+@pytest.mark.parametrize("moment", ["/shipments", "/fulfillments"])
+def test_a_replacement_that_comes_while_the_streams_are_read_is_held(
+    tmp_path: Path, moment: str
+) -> None:
+    """Its label names the order before any poll of orders has shown it."""
+    stage = shipped_before_start(tmp_path, 60)
+    stage.run()
+    left = [moment]
+
+    def relabel(vendor: str, request: Request) -> None:
+        if vendor == "shipstation" and request.path in left:
+            left.clear()
+            action = {"action": "label", "orderId": stage.orders[NUMBER]}
+            stage.rig.world.run("shipstation", action)
+
+    stage.rig.before = relabel
+    stage.run()
+    stage.rig.before = None
+    days_pass(stage)
+
+    assert (stage.posted, why(stage)) == ([], [Why.STRADDLES_START])
 
 
 def test_a_later_start_takes_drafts_back(tmp_path: Path) -> None:

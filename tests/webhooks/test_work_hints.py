@@ -464,3 +464,15 @@ def test_a_connection_without_webhooks_has_nothing_to_drain(shop: Shop) -> None:
     shop.config = replace(shop.config, webhooks=None)
     assert shop.drain() == Exit.DONE
     assert shop.calls("") == []
+
+
+def test_a_worker_whose_configuration_has_changed_ends_before_it_works(shop: Shop) -> None:
+    """It is started again with the new one; by the old one it would undo what cron has made."""
+    shop.ship("SO-1")
+    shop.hint()
+    shop.config.path.write_text("name: another\n")
+
+    assert worker.drain(shop.config, follow=True, around=shop.around) is Exit.DONE
+
+    assert len(shop.waiting()) == 1
+    assert shop.posted() == []
