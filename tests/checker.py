@@ -42,6 +42,7 @@ class Family:
     eligible: bool
     cancelled: bool
     deleted: bool
+    shipped: bool
     total: Decimal
     items: Counter[str]
     charges: Mapping[str, Decimal]
@@ -269,7 +270,7 @@ class _Witness:
             goods_known=family is not None and _goods(family.members) <= KNOWN_SKUS,
             calls=(*calls.get(number, ()), *calls.get("", ())),
             vanished=number in self.acts.vanished,
-            edited=bool(names & self.acts.edited),
+            edited=bool(names & (self.acts.edited | self.acts.renamed)),
             removed=bool(names & self.acts.removed),
             released=bool(names & self.acts.released),
             hidden=self.acts.hidden,
@@ -382,6 +383,7 @@ def _family(number: str, members: list[Row], sent: dict[int, list[Row]]) -> Fami
         and not any(row["externallyFulfilled"] for row in members)
         and _goods(members) <= KNOWN_SKUS,
         cancelled=all(row["orderStatus"] == "cancelled" for row in members),
+        shipped=all(row["orderStatus"] == "shipped" for row in members),
         deleted=all(row.get("hidden") for row in members),
         total=sum((Decimal(row["orderTotal"]) for row in members), Decimal(0)),
         items=_items(goods),
@@ -419,7 +421,8 @@ def _charges(members: Iterable[Row], adjustments: Iterable[Row]) -> dict[str, De
 def _wrong(row: Row, family: Family, files: str) -> list[str]:
     """I5 and I4: what the document holds, then the tracking."""
     found = _wrong_content(row, family)
-    return found + (_wrong_tracking(row, family, files) if family.counting else [])
+    settled = family.counting and family.shipped  # an open order's labels are told when it ships
+    return found + (_wrong_tracking(row, family, files) if settled else [])
 
 
 def _wrong_content(row: Row, family: Family) -> list[str]:

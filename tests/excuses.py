@@ -26,6 +26,7 @@ class Acts:
 
     vanished: set[str] = field(default_factory=set)
     edited: set[str] = field(default_factory=set)
+    renamed: set[str] = field(default_factory=set)
     removed: set[str] = field(default_factory=set)
     released: set[str] = field(default_factory=set)
     hidden: bool = False

@@ -237,7 +237,7 @@ def _after_post(unit: Unit, family: Family, merged: str) -> Verdict | None:
         why, word = ended
         text = f"{word} in ShipStation; {number} is booked. {credit}, and books nothing more."
         return None if undone else Verdict(why, text)
-    if booked_hash(family) != unit.booked_hash:
+    if _is_edited(unit, family):
         total = show(_total(family), unit.currency)
         if undone:
             return credited_by_hand(number, total)
@@ -248,6 +248,13 @@ def _after_post(unit: Unit, family: Family, merged: str) -> Verdict | None:
         text = f"Every label is voided; {number} is booked. {credit}."
         return None if undone else Verdict(Why.VOIDED_AFTER_POST, text)
     return None
+
+
+def _is_edited(unit: Unit, family: Family) -> bool:
+    """Tell whether the order is not what was booked; of one that a rebuild found, by its total."""
+    if not unit.booked_hash:
+        return _total(family) != unit.bc_total
+    return booked_hash(family) != unit.booked_hash
 
 
 def _ended(family: Family, merged: str) -> tuple[Why, str] | None:

@@ -214,7 +214,7 @@ def _rename(rng: random.Random, world: World) -> str:
         world.bc.run({"action": "edit_by_person", "id": row["id"], "changes": changes})
     except Exception:  # noqa: BLE001 - the imitation refuses with exceptions of its own
         return ""
-    return f"edit_by_person {row['customerPurchaseOrderReference']}"
+    return f"rename_by_person {row['customerPurchaseOrderReference']}"
 
 
 _SHOP: tuple[Event, ...] = (

@@ -5,6 +5,7 @@ from datetime import datetime
 from urllib.parse import unquote
 
 from bcss.sandbox.businesscentral.books import Books
+from bcss.sandbox.businesscentral.rows import tag
 from bcss.sandbox.kit import Request
 from bcss.sandbox.world import Logged, World
 
@@ -44,8 +45,8 @@ def _was_seen(world: World, request: Request, document: str) -> bool:
     books = world.bc.books
     tables = {"salesInvoices": books.invoices, "salesOrders": books.orders}
     found = tables.get(entity, books.credits).get(document)
-    if found is None:
-        return True  # a person has posted or deleted it at this moment: nothing will happen
+    if found is None or request.headers.get("if-match") != tag(found.version):
+        return True  # a person has just changed, posted or deleted it: nothing will happen
     name = "invoiceId" if entity == "salesCreditMemos" else "externalDocumentNumber"
     wanted = str(found.values[name])
     for call in reversed(world.log._entries):

@@ -64,6 +64,7 @@ class History:
         """Keep what the vendors' state will not show any more."""
         verb, *names = text.split()
         kinds = {"vanish": self.acts.vanished, "edit_by_person": self.acts.edited}
+        kinds |= {"rename_by_person": self.acts.renamed}
         kinds |= {"delete_by_person": self.acts.removed, "release": self.acts.released}
         kinds.get(verb, set()).update(names)
 
@@ -108,7 +109,8 @@ class Play:
         """Let a shopper or a clerk do something now."""
         narrow = events.clerk if clerk else events.shop
         wide = events.clerk_widely if clerk else events.shop_widely
-        text = (wide if self.history.short else narrow)(self.rng, self.world)
+        free = self.history.short and not self.lost
+        text = (wide if free else narrow)(self.rng, self.world)
         if not text:
             return
         self.history.note("clerk" if clerk else "shop", text)
@@ -163,7 +165,7 @@ def _act(play: Play) -> None:
         play.rig.config = replace(play.rig.config, digest=digest)
     _process(play)
     play.world.clock.advance(play.rng.choice(_GAPS))
-    if play.rng.random() < 0.08:
+    if play.rng.random() < 0.08 and not play.history.acts.renamed:  # a rebuild looks by reference
         _lose_database(play)
 
 
