@@ -16,44 +16,16 @@ from typing import Any
 
 from bcss.sandbox.world import Logged, World
 from tests.excuses import Acts, Excuse, Facts, excuses_of, unfounded, writes_by_number
+from tests.families import KNOWN_SKUS, Family, families_of, goods_of
 
-KNOWN_SKUS = {"ITEM-24", "RIBBON", "1896-S", "GIFT-24", "TEE-RED", "BOX-3", "FREIGHT"}
-ITEMS = {
-    "GIFT-24": {"ITEM-24": 1},
-    "TEE-RED": {"TEE": 1},
-    "BOX-3": {"ITEM-24": 2, "RIBBON": 1},
-}
 AGENTS = {
     ("ups_walleted", "ups_ground"): ("UPS", "GROUND"),
     ("ups_walleted", "ups_2nd_day_air"): ("UPS", "2DAY"),
     ("fedex", "fedex_ground"): ("FEDEX", "GROUND"),
     ("stamps_com", "usps_priority_mail"): ("USPS", "PRIORITY"),
 }
-SHIPPING, TAX, DISCOUNT, WRAPPING = "40500", "22300", "40600", "40650"
 POSTING = ("posted_invoice", "ship_and_invoice")
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """What the shop knows of one order family; `deleted` when ShipStation lists none of it."""
-
-    number: str
-    eligible: bool
-    cancelled: bool
-    deleted: bool
-    shipped: bool
-    total: Decimal
-    items: Counter[str]
-    charges: Mapping[str, Decimal]
-    sent: tuple[Row, ...]
-    counting: tuple[Row, ...]
-    members: tuple[Row, ...]
-    live: tuple[bool, ...]
-
-    @property
-    def voided(self) -> bool:
-        return any(one["voided"] for one in self.sent)
 
 
 @dataclass(slots=True)
@@ -94,7 +66,7 @@ def problems(
     """
     found: list[str] = []
     acts = acts or Acts()
-    families, absorbed = _families(world, store)
+    families, absorbed = families_of(world, store)
     books = _books(world, families, foreign)
     for number, undone in books.undone.items():
         found += _wrongly_undone(number, undone, allowed=number in credited)
@@ -168,7 +140,7 @@ def booked(world: World) -> int:
 
 def shipped(world: World, store: int = 80001) -> int:
     """Return how many orders there are to book, of which nothing keeps one from being booked."""
-    return sum(one.eligible for one in _families(world, store)[0].values())
+    return sum(one.eligible for one in families_of(world, store)[0].values())
 
 
 def _wrongly_undone(
@@ -267,7 +239,7 @@ class _Witness:
             agrees=family is not None and not any(_wrong_content(row, family) for row in rows),
             total=family.total if family else Decimal(0),
             shared=family is not None and self._is_shared(family),
-            goods_known=family is not None and _goods(family.members) <= KNOWN_SKUS,
+            goods_known=family is not None and goods_of(family.members) <= KNOWN_SKUS,
             calls=(*calls.get(number, ()), *calls.get("", ())),
             vanished=number in self.acts.vanished,
             edited=bool(names & (self.acts.edited | self.acts.renamed)),
@@ -295,10 +267,6 @@ class _Witness:
             )
             > 1
         )
-
-
-def _goods(members: Iterable[Row]) -> set[str]:
-    return {item["sku"] for row in members for item in row["items"] if not item["adjustment"]}
 
 
 def _unseen(world: World, database: Path, store: int) -> list[str]:
@@ -336,86 +304,6 @@ def _unseen(world: World, database: Path, store: int) -> list[str]:
 
 def _text(instant: datetime) -> str:
     return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _families(world: World, store: int) -> tuple[dict[str, Family], dict[str, Family]]:
-    """Return the families to book, and those of orders that were merged away or are not ours."""
-    state = world.shipstation.state()
-    orders = {row["orderId"]: row for row in state["orders"]}
-    families: dict[int, list[Row]] = defaultdict(list)
-    for row in orders.values():
-        top = row
-        while (parent := top["advancedOptions"].get("parentId")) in orders:
-            top = orders[parent]
-        families[top["orderId"]].append(row)
-    sent = _sent(state)
-    absorbed = {
-        one
-        for row in orders.values()
-        for one in row["advancedOptions"].get("mergedIds") or []
-        if one in orders and orders[one]["advancedOptions"].get("parentId") != row["orderId"]
-    }
-    found: tuple[dict[str, Family], dict[str, Family]] = {}, {}
-    for root, members in families.items():
-        other = orders[root]["advancedOptions"]["storeId"] != store or root in absorbed
-        number = orders[root]["orderNumber"]
-        found[other][number] = _family(number, members, sent)
-    return found
-
-
-def _sent(state: Row) -> dict[int, list[Row]]:
-    found: dict[int, list[Row]] = defaultdict(list)
-    for row in [*state["shipments"], *state["fulfillments"]]:
-        if row.get("orderId") and not row.get("isReturnLabel"):
-            found[row["orderId"]].append(row)
-    return found
-
-
-def _family(number: str, members: list[Row], sent: dict[int, list[Row]]) -> Family:
-    live = [[one for one in sent[row["orderId"]] if not one["voided"]] for row in members]
-    lines = [item for row in members for item in row["items"]]
-    goods = [item for item in lines if not item["adjustment"]]
-    return Family(
-        number=number,
-        eligible=all(row["orderStatus"] == "shipped" for row in members)
-        and all(live)
-        and not any(row.get("hidden") for row in members)
-        and not any(row["externallyFulfilled"] for row in members)
-        and _goods(members) <= KNOWN_SKUS,
-        cancelled=all(row["orderStatus"] == "cancelled" for row in members),
-        shipped=all(row["orderStatus"] == "shipped" for row in members),
-        deleted=all(row.get("hidden") for row in members),
-        total=sum((Decimal(row["orderTotal"]) for row in members), Decimal(0)),
-        items=_items(goods),
-        charges=_charges(members, [item for item in lines if item["adjustment"]]),
-        sent=tuple(one for row in members for one in sent[row["orderId"]]),
-        counting=tuple(
-            sorted((one for rows in live for one in rows), key=lambda one: one["createDate"])
-        ),
-        members=tuple(members),
-        live=tuple(bool(rows) for rows in live),
-    )
-
-
-def _items(goods: Iterable[Row]) -> Counter[str]:
-    """Count what left the warehouse, by Business Central's item."""
-    found: Counter[str] = Counter()
-    for item in goods:
-        for name, each in ITEMS.get(item["sku"], {item["sku"]: 1}).items():
-            found[name] += each * item["quantity"]
-    return found
-
-
-def _charges(members: Iterable[Row], adjustments: Iterable[Row]) -> dict[str, Decimal]:
-    """Add up what must stand on each account."""
-    found: dict[str, Decimal] = defaultdict(Decimal)
-    for row in members:
-        found[SHIPPING] += Decimal(row["shippingAmount"] or 0)
-        found[TAX] += Decimal(row["taxAmount"] or 0)
-    for item in adjustments:
-        amount = Decimal(item["unitPrice"]) * item["quantity"]
-        found[DISCOUNT if amount < 0 else WRAPPING] += amount
-    return {account: amount for account, amount in found.items() if amount}
 
 
 def _wrong(row: Row, family: Family, files: str) -> list[str]:

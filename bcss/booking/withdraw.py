@@ -13,6 +13,7 @@ from bcss.booking.proof import posted_among
 from bcss.businesscentral.records import Document, DocumentSet
 from bcss.errors import BcssError, RecordChanged, RecordMissing, RecordRefused
 from bcss.holds import Verdict, Why
+from bcss.mapping.text import clean
 from bcss.money import ZERO
 from bcss.units import State, Unit, entity_of
 
@@ -106,11 +107,12 @@ def _posted_by_hand(desk: Desk, unit: Unit, document: Document) -> None:
 
 def _objection(unit: Unit, document: Document) -> Verdict | None:
     """Say why a draft must stay: a posting was tried, or a person has worked on it."""
-    if unit.post_attempted or not may_delete(document, unit):
-        return Verdict(
-            Why.DRAFT_AFTER_FAILED_POST,
-            f"{document.number} cannot be taken back: it was posted, or a posting was tried.",
-        )
+    if unit.post_attempted:
+        text = f"{document.number} cannot be taken back: it was posted, or a posting was tried."
+        return Verdict(Why.DRAFT_AFTER_FAILED_POST, text)
+    if not may_delete(document, unit):
+        found = f"somebody has worked on it, its status is {clean(document.status)}"
+        return _left_standing(unit, document, [found])
     written = unit.draft if unit.draft and (unit.verified or unit.draft.open) else None
     return edited_meanwhile(unit, document) if written else None
 
@@ -118,8 +120,11 @@ def _objection(unit: Unit, document: Document) -> Verdict | None:
 def edited_meanwhile(unit: Unit, document: Document) -> Verdict | None:
     """Say how a person has changed a draft that was to be taken back, since the order changed too."""
     found = differences(unit.draft, unit, document) if unit.draft else []
-    if not found:
-        return None
+    return _left_standing(unit, document, found) if found else None
+
+
+def _left_standing(unit: Unit, document: Document, found: Sequence[str]) -> Verdict:
+    """Hold a draft that was to be taken back and that a person has worked on."""
     if unit.waiting == CANCEL:
         text = (
             f"{document.number}: {'; '.join(found[:6])}. It stands at {standing_text(document)}. "

@@ -267,13 +267,14 @@ def _hold_unlisted(conn: Connection) -> None:
     strangers = conn.store.orders.strangers(())
     names = _store_names(conn, [one for one, _ in strangers if one not in listed])
     with conn.store.write():
+        for store_id in listed:
+            conn.store.holds.close(f"store:{store_id}", now, by="bcss", note="listed now")
         for store_id, count in strangers:
             if store_id == conn.config.items.catalog_store:
                 continue
-            subject = f"store:{store_id}"
             if store_id in listed:
-                conn.store.holds.close(subject, now, by="bcss", note="listed now")
                 continue
+            subject = f"store:{store_id}"
             some = "1 order" if count == 1 else f"{count} orders"
             text = f"{some} of ShipStation store {names[store_id]}, which the config lacks."
             conn.store.holds.put(

@@ -1,15 +1,17 @@
 """The installed `bcss` against the sandbox on loopback, and means to end it at a chosen call."""
 
+import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 
 from bcss.sandbox.kit import Aborted, Request, Response
@@ -17,6 +19,8 @@ from bcss.sandbox.world import World
 from tests.checker import booked, shipped
 from tests.excuses import excuses_of
 from tests.rig import world_of
+from tests.webhooks.rig import TOKEN
+from tests.webhooks.test_process import free_port
 
 BCSS = Path(sys.executable).with_name("bcss")
 LONGEST = 60.0
@@ -65,6 +69,12 @@ shipping_agents:
   stamps_com: {{agent: USPS, services: {{usps_priority_mail: PRIORITY}}}}
 state:
   path: {database}
+"""
+_WEBHOOKS = """
+webhooks:
+  listen: 127.0.0.1:{port}
+  public_url: {url}
+  token: "env:BCSS_TEST_HOOK"
 """
 
 
@@ -132,6 +142,14 @@ class Host:
             raise AssertionError(_BUSY) from None
         self.running.remove(process)
         return Ended(process.returncode, out, err)
+
+    def advance(self, seconds: float) -> None:
+        """Move the vendors' clock on by their own endpoint; the host's stays as it is."""
+        port = int(self.world._servers[0].url.rpartition(":")[2])
+        with closing(HTTPConnection("127.0.0.1", port, timeout=LONGEST)) as connection:
+            body = json.dumps({"advance": seconds})
+            connection.request("POST", "/__sandbox/clock", body)
+            assert connection.getresponse().status == 200
 
     def close(self) -> None:
         for process in self.running:
@@ -256,6 +274,14 @@ def is_look_up(request: Request) -> bool:
     return request.method == "GET" and request.path.endswith("/salesInvoices")
 
 
+def is_poll(request: Request) -> bool:
+    return request.path.endswith("/fulfillments")
+
+
+def is_first_poll(request: Request) -> bool:
+    return request.path.endswith("/orders") and "modifyDateStart" in request.query
+
+
 def is_post(request: Request) -> bool:
     return "Microsoft.NAV" in request.path
 
@@ -276,3 +302,18 @@ def unbooked(made: Host) -> list[str]:
         found = [str(one) for one in excuses_of(conn)]
     posted, wanted = booked(made.world), shipped(made.world)
     return found if posted == wanted else [*found, f"{posted} posted of {wanted} shipped"]
+
+
+@contextmanager
+def listening(made: Host) -> Iterator[subprocess.Popen[str]]:
+    """Run the listener with its worker, and have ShipStation tell it what was shipped."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/bcss"
+    made.config.write_text(made.config.read_text() + _WEBHOOKS.format(port=port, url=url))
+    made.environment = {**made.environment, "BCSS_TEST_HOOK": TOKEN}
+    process = made.bcss("serve-webhooks", "--worker")
+    assert process.stderr is not None
+    assert "listening on 127.0.0.1" in process.stderr.readline()
+    hook = {"WebHookID": 1, "Url": f"{url}/{TOKEN}/shipstation", "HookType": "SHIP_NOTIFY"}
+    made.world.load({"shipstation": {"deliveries": True, "webhooks": [hook]}})
+    yield process

@@ -143,6 +143,17 @@ def _open(database: Path) -> Any:
     return sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=1)
 
 
+def known_documents(database: Path) -> set[str]:
+    """Return the ids of the documents that the database names, none where it has no tables."""
+    conn = _open(database)
+    try:
+        return {row[0] for row in conn.execute("SELECT document_id FROM unit").fetchall()}
+    except sqlite3.Error:
+        return set()
+    finally:
+        conn.close()
+
+
 def audit_problems(database: Path) -> list[str]:
     """I16: walk the chain as the trail's description has it, and count outcomes."""
     conn = _open(database)

@@ -1,7 +1,8 @@
 """What shoppers, the warehouse and a clerk do, at random, at any moment."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 from bcss.sandbox.world import World
@@ -26,9 +27,13 @@ def clerk(rng: random.Random, world: World) -> str:
     return rng.choice(_CLERK)(rng, world)
 
 
-def clerk_widely(rng: random.Random, world: World) -> str:
-    """Let a person do one thing in Business Central; a draft may also get another reference."""
-    return rng.choice((*_CLERK, _rename))(rng, world)
+def clerk_widely(rng: random.Random, world: World, known: Collection[str]) -> str:
+    """Let a person do one thing in Business Central; a known draft may also be renamed.
+
+    One that bcss has not seen yet could not be found again, and is not promised to be.
+    """
+    acts: tuple[Event, ...] = (*_CLERK, partial(_rename, known))
+    return rng.choice(acts)(rng, world)
 
 
 def _orders(world: World, *statuses: str) -> list[Row]:
@@ -203,9 +208,10 @@ def _by_person(action: str) -> Event:
     return act
 
 
-def _rename(rng: random.Random, world: World) -> str:
+def _rename(known: Collection[str], rng: random.Random, world: World) -> str:
     """Give a draft another external document number; what is posted keeps its own."""
-    rows = [row for row in _rows(world) if row.get("customerPurchaseOrderReference")]
+    rows = [row for row in _rows(world) if row["id"] in known]
+    rows = [row for row in rows if row.get("customerPurchaseOrderReference")]
     if not rows:
         return ""
     row = rng.choice(rows)

@@ -21,7 +21,12 @@ from tests.enumeration.points import Killed, Points
 from tests.excuses import Acts
 from tests.rig import Rig, config_for, world_of
 from tests.simulation import events
-from tests.simulation.conduct import Conduct, audit_problems, secret_problems
+from tests.simulation.conduct import (
+    Conduct,
+    audit_problems,
+    known_documents,
+    secret_problems,
+)
 from tests.simulation.liveness import overdue
 from tests.simulation.process import Interruption, Process
 from tests.simulation.traffic import rate_problems, replay_problems, sweep_problems
@@ -105,12 +110,20 @@ class Play:
         if not (isinstance(error, StateBroken) and self.lost):
             self.history.broken.append(f"I17 refused without need: {error}")
 
+    def known(self) -> set[str]:
+        """Return the ids of the documents that bcss knows, none while its database is lost."""
+        if self.lost or not self.rig.config.state.path.exists():
+            return set()
+        return known_documents(self.rig.config.state.path)
+
     def event(self, *, clerk: bool) -> None:
         """Let a shopper or a clerk do something now."""
-        narrow = events.clerk if clerk else events.shop
-        wide = events.clerk_widely if clerk else events.shop_widely
-        free = self.history.short and not self.lost
-        text = (wide if free else narrow)(self.rng, self.world)
+        if not self.history.short:
+            text = (events.clerk if clerk else events.shop)(self.rng, self.world)
+        elif clerk:
+            text = events.clerk_widely(self.rng, self.world, self.known())
+        else:
+            text = events.shop_widely(self.rng, self.world)
         if not text:
             return
         self.history.note("clerk" if clerk else "shop", text)
