@@ -40,6 +40,8 @@ REVERSING = (
     State.REV_POSTED,
 )
 CREDITED = "credited"
+# How a person's approval of a draft as it stands is noted on its unit, before the draft's tag.
+AS_DRAFTED = "draft:"
 
 
 def entity_of(kind: DocumentKind) -> DocumentSet:

@@ -21,7 +21,7 @@ from bcss.booking.proof import stands
 from bcss.businesscentral.records import Document, DocumentSet
 from bcss.holds import BY_HAND, Verdict, Why
 from bcss.money import show
-from bcss.units import State, Tracking, Unit
+from bcss.units import AS_DRAFTED, State, Tracking, Unit
 
 
 def confirm(desk: Desk, units: Sequence[Unit]) -> list[tuple[Unit, Several]]:
@@ -142,7 +142,7 @@ def _by_somebody(desk: Desk, unit: Unit, document: Document) -> Unit:
 
 def _accepted(unit: Unit, document: Document) -> bool:
     """Tell whether a person approved the posted document, or the draft with this very total."""
-    if unit.approved.startswith("draft:"):
+    if unit.approved.startswith(AS_DRAFTED):
         return unit.bc_total == document.total_including_tax
     return unit.approved.startswith("posted:")
 

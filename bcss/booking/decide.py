@@ -19,7 +19,7 @@ from bcss.holds import Verdict, Why
 from bcss.mapping.readiness import NOT_SHIPPED
 from bcss.mapping.text import code
 from bcss.money import show
-from bcss.units import State, Unit, entity_of
+from bcss.units import AS_DRAFTED, State, Unit, entity_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +122,4 @@ def _draft(desk: Desk, unit: Unit, document: Document, decision: Decision) -> No
 
 def _accepted(unit: Unit, document: Document) -> bool:
     """Tell whether a person approved exactly this content of the draft."""
-    return unit.approved == f"draft:{document.etag}"
+    return unit.approved == f"{AS_DRAFTED}{document.etag}"

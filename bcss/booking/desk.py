@@ -132,10 +132,17 @@ class Desk:
         """Tell, after a look-up, whether what was sent then can no longer land (§4.4.3).
 
         Both instants are Business Central's, so that no setting of a host's clock shortens it.
-        What a clock far ahead has noted cannot be waited for.
         """
-        answered = self.bc.clock.answered()
-        return answered >= sent_at + self.settle or sent_at > answered + FAR
+        return self.bc.clock.answered() >= sent_at + self.settle
+
+    def timed_anew(self, unit: Unit) -> Unit:
+        """Begin the horizon anew of what a clock far ahead has noted, which would never end.
+
+        Inside the caller's transaction.
+        """
+        if unit.sent_at is None or unit.sent_at <= self.bc.clock.answered() + FAR:
+            return unit
+        return self.save(unit, sent_at=self.sending_at())
 
     def save(self, unit: Unit, **changes: object) -> Unit:
         """Write a unit with some changes, inside the caller's transaction."""

@@ -226,19 +226,12 @@ def _prove(desk: Desk, seen: Sequence[Seen]) -> dict[str, bool]:
 
 def _free(desk: Desk, unit: Unit) -> list[Unit]:
     """Let a unit be created, unless an earlier create may still land (§4.4.3)."""
-    unit = _timed_anew(desk, unit)
+    unit = desk.timed_anew(unit)
     if _is_cold(desk) or _may_still_land(desk, unit):
         return _settling(desk, unit)
     if unit.state is State.CREATE_INTENT and unit.sent_at is not None:
         desk.store.units.close_open(unit.unit_id, "never landed", desk.now())
     return [unit]
-
-
-def _timed_anew(desk: Desk, unit: Unit) -> Unit:
-    """Begin the horizon anew of what a clock far ahead has noted, which would never end."""
-    if unit.sent_at is None or unit.sent_at <= desk.bc.clock.answered() + FAR:
-        return unit
-    return desk.save(unit, sent_at=desk.sending_at())
 
 
 def _is_cold(desk: Desk) -> bool:
@@ -247,10 +240,14 @@ def _is_cold(desk: Desk) -> bool:
     One that a host's clock far ahead has put off waits one horizon from now, no longer.
     """
     answered = desk.bc.clock.answered()
-    if desk.cold_until is not None and desk.cold_until > answered + desk.settle + FAR:
+    if desk.cold_until is None:
+        return False
+    by_host = desk.store.meta("cold_by_host")  # whatever its clock says, it begins by this one
+    if by_host or desk.cold_until > answered + desk.settle + FAR:
         desk.cold_until = answered + desk.settle
         desk.store.set_meta("cold_until", iso(desk.cold_until))
-    return desk.cold_until is not None and answered < desk.cold_until
+        desk.store.set_meta("cold_by_host", "")
+    return answered < desk.cold_until
 
 
 def _may_still_land(desk: Desk, unit: Unit) -> bool:
@@ -281,13 +278,16 @@ def _kind_of(unit: Unit, document: Document) -> DocumentKind:
 
 
 def adopt(
-    desk: Desk, unit: Unit, document: Document, *, posted: bool, certain: bool = True
+    desk: Desk, unit: Unit, document: Document, *, posted: bool, certain: bool | None = None
 ) -> Unit:
     """Take a document as the unit's own, inside the caller's transaction.
 
     What it holds is unknown, so it goes through Track, which renews whatever differs. Where it
-    is not certain whether it is posted, its draft number stays empty.
+    is not certain whether it is posted, its draft number stays empty; `certain` says what is
+    known of it beyond what it shows itself.
     """
+    if certain is None:
+        certain = not is_unclear(document, unit)
     desk.store.units.close_open(unit.unit_id, "landed", desk.now())
     desk.report.adopted += 1
     state = State.POSTED if posted else State.DRAFTED
@@ -313,4 +313,5 @@ def adopt(
     )
     if unit.state in (State.SEEN, State.DROPPED):  # found by a rebuild, to be planned next
         desk.store.news.add_unit(unit.unit_id)
+    desk.store.news.add_survivors(unit.unit_id)
     return saved

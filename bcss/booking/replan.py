@@ -27,14 +27,13 @@ from bcss.mapping.readiness import (
 )
 from bcss.mapping.tracking import is_told
 from bcss.money import ZERO, show
-from bcss.units import CREDITED, Draft, State, Unit
+from bcss.units import AS_DRAFTED, CREDITED, Draft, State, Unit
 
 _SHOWN_SINCE = (WAITING_FOR_SIBLING, WAITING_FOR_EVIDENCE)
 _FAMILY = (Why.VANISHED, Why.FAMILY_CHANGED, Why.PARTLY_CANCELLED, Why.KEY_SHARED)
 # How a person's decision about a booked order is noted on its unit, before the order's shape.
 REVERSE = "reverse:"
 AS_IS = "as-is:"
-AS_DRAFTED = "draft:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +120,8 @@ def _drafted(unit: Unit, family: Family, readiness: Readiness, moment: Moment) -
         case Wait(reason=reason):
             return Step(_waiting(unit, reason, moment.now))
         case Drop():
-            how = "deleted" if family.gone else "cancelled"
-            return _take_back(unit, CANCEL, f"The order was {how} after a posting was tried")
+            how = "deleted" if family.gone else readiness.reason
+            return _take_back(unit, CANCEL, f"The order is {how}, and a posting was tried")
         case Verdict():
             return Step(replace(unit, waiting="", waiting_since=None), readiness)
         case _:
@@ -251,9 +250,13 @@ def _after_post(unit: Unit, family: Family, merged: str) -> Verdict | None:
 
 
 def _is_edited(unit: Unit, family: Family) -> bool:
-    """Tell whether the order is not what was booked; of one that a rebuild found, by its total."""
+    """Tell whether the order is not what was booked; of one that a rebuild found, by its total.
+
+    Its store may leave out tax that a marketplace owes.
+    """
     if not unit.booked_hash:
-        return _total(family) != unit.bc_total
+        tax = sum((order.tax_amount for order in family.members), ZERO)
+        return unit.bc_total not in (_total(family), _total(family) - tax)
     return booked_hash(family) != unit.booked_hash
 
 

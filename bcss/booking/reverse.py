@@ -155,6 +155,8 @@ def _find(desk: Desk, unit: Unit) -> bool:
 
 
 def _not_there(desk: Desk, unit: Unit) -> bool:
+    with desk.write():
+        unit = desk.timed_anew(unit)
     if unit.sent_at is not None and not desk.is_settled(unit.sent_at):
         if not unit.waiting:
             with desk.write():

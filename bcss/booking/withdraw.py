@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bcss.booking.body import differences
+from bcss.booking.body import carries_quantity, differences
 from bcss.booking.calls import Outcome
 from bcss.booking.desk import Desk
 from bcss.booking.explain import standing_text
@@ -107,7 +107,7 @@ def _posted_by_hand(desk: Desk, unit: Unit, document: Document) -> None:
 
 def _objection(unit: Unit, document: Document) -> Verdict | None:
     """Say why a draft must stay: a posting was tried, or a person has worked on it."""
-    if unit.post_attempted:
+    if unit.post_attempted or carries_quantity(document.lines):
         text = f"{document.number} cannot be taken back: it was posted, or a posting was tried."
         return Verdict(Why.DRAFT_AFTER_FAILED_POST, text)
     if not may_delete(document, unit):

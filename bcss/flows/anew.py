@@ -14,11 +14,10 @@ from bcss.booking.replan import credited_by_hand
 from bcss.booking.reverse import invoice_of
 from bcss.businesscentral.records import Document, DocumentSet
 from bcss.errors import FixConfig, RecordMissing
-from bcss.flows.capture import fetch_orders
+from bcss.flows.capture import fetch_orders, read_evidence
 from bcss.flows.connection import Connection
 from bcss.flows.orders import desk_of
 from bcss.flows.planning import plan_again
-from bcss.flows.replay import read_evidence
 from bcss.holds import Hold, Verdict, Why
 from bcss.money import show
 from bcss.store.trail import Event
@@ -74,7 +73,8 @@ def read_again(conn: Connection, unit: Unit) -> None:
     """Read the orders of a booked unit and their labels again, and plan them."""
     members = conn.store.units.members(unit.unit_id)[:_MEMBERS]
     fetch_orders(conn, members)
-    read_evidence(conn, members)
+    for order_id in members:
+        read_evidence(conn, order_id)
     plan_again(conn, members)
 
 

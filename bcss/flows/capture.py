@@ -111,8 +111,6 @@ def _is_old(conn: Connection, order: Order) -> bool:
     """Tell whether a shipped order may have been sent before the shipments that are read."""
     if order.status != "shipped" or order.store_id not in conn.booked_stores():
         return False
-    if conn.config.orders.start is None:
-        return False  # nothing is posted, and nothing is left out
     made = order.create_date
     before = made is not None and made.earliest < conn.evidence_start()
     return before and not conn.store.orders.is_shipped(order.order_id)
@@ -124,18 +122,24 @@ def _read_evidence_of_old(conn: Connection) -> None:
     Until that has come the order waits: what was sent before `orders.start` must not be booked
     when it is sent again. An order of which ShipStation cannot tell it is held as unreadable.
     """
-    for order_id in conn.store.orders.unread()[:_FETCHES]:
+    for order_id in conn.store.orders.unread(_FETCHES):
         try:
-            sent = conn.shipstation.shipments_page(orderId=order_id)
-            fulfilled = conn.shipstation.fulfillments_page(orderId=order_id)
+            read_evidence(conn, order_id)
         except (RecordRefused, RetryLater) as error:
             _unless_unreadable(error)
             _note_unreadable(conn, order_id, error.message)
-            continue
-        with conn.store.write():
-            keep_batch(conn, streams.capture(streams.SHIPMENTS, list(sent.rows)))
-            keep_batch(conn, streams.capture(streams.FULFILLMENTS, list(fulfilled.rows)))
-            conn.store.orders.mark_read(order_id)
+            with conn.store.write():
+                conn.store.orders.mark_tried(order_id)
+
+
+def read_evidence(conn: Connection, order_id: int) -> None:
+    """Read the labels and fulfillments of one order from ShipStation, and store them."""
+    sent = conn.shipstation.shipments_page(orderId=order_id)
+    fulfilled = conn.shipstation.fulfillments_page(orderId=order_id)
+    with conn.store.write():
+        keep_batch(conn, streams.capture(streams.SHIPMENTS, list(sent.rows)))
+        keep_batch(conn, streams.capture(streams.FULFILLMENTS, list(fulfilled.rows)))
+        if conn.store.orders.mark_read(order_id):
             conn.store.news.add([order_id])
             _readable_again(conn, f"record:orders:{order_id}")
 

@@ -86,9 +86,14 @@ def _places(conn: Connection) -> None:
 
 
 def look_up(conn: Connection, numbers: Iterable[str]) -> bool:
-    """Ask freshly for items that the cache lacks, bounded; return whether any was found."""
+    """Ask freshly for items that the cache lacks, bounded; return whether any was found.
+
+    What this run has asked for already is not there.
+    """
     found = []
-    for number in list(dict.fromkeys(numbers))[:_LOOKUPS]:
+    new = [number for number in dict.fromkeys(numbers) if number not in conn.asked]
+    for number in new[:_LOOKUPS]:
+        conn.asked.add(number)
         item = conn.bc.find_item(number)
         found += [item] if item is not None else []
     if found:

@@ -46,6 +46,7 @@ class Connection:
     polled_on: datetime | None = None
     refreshed: bool = False
     since: datetime | None = None
+    asked: set[str] = field(default_factory=set)
     _booking: bool = False
     _bc: BusinessCentralClient | None = None
     _shipstation: ShipStationClient | None = None

@@ -40,12 +40,11 @@ def _may_be_booked(conn: Connection, unit: Unit, rebuilt: str) -> bool:
 def adopt_moved(conn: Connection, desk: Desk, units: Sequence[Unit]) -> None:
     """Look units up under the references of the other listed stores, and adopt what is found."""
     for store_id in sorted(conn.booked_stores()):
-        left = [conn.store.units.get(unit.unit_id) for unit in units]
-        left = [unit for unit in left if unit.state in (State.READY, State.SEEN) and not unit.held]
-        moved = [one for unit in left if (one := _as_of(conn, unit, store_id)) is not None]
-        for group in batches(moved):
+        for group in batches(units):
             with desk.lock():
-                seen = look_up(desk, group)
+                left = [conn.store.units.get(unit.unit_id) for unit in group]
+                moved = [one for unit in left if (one := _as_of(conn, unit, store_id)) is not None]
+                seen = look_up(desk, moved)
                 apply(desk, [one for one in seen if _has_moved(conn, desk, one)])
 
 
@@ -65,8 +64,11 @@ def _has_moved(conn: Connection, desk: Desk, seen: Seen) -> bool:
 
 
 def _as_of(conn: Connection, unit: Unit, store_id: int) -> Unit | None:
-    """Return the unit as it would be, had it been captured first in another store."""
-    if store_id == unit.store_id:
+    """Return the unit as it would be, had it been captured first in another store.
+
+    None for that store itself, and for a unit that something else has become of.
+    """
+    if store_id == unit.store_id or unit.held or unit.state not in (State.READY, State.SEEN):
         return None
     account = conn.config.shipstation.account
     identity = Identity(account, store_id, unit.order_key, unit.generation)

@@ -251,6 +251,7 @@ def _decide(
             readiness = _readiness(conn, group, unit, catalog, moment)
             unknown = isinstance(readiness, Verdict) and readiness.why is Why.UNKNOWN_SKU
             lacks = _sku_numbers(conn, group.family, catalog) if unknown and group in moved else []
+            lacks = [number for number in lacks if number not in conn.asked]
             missing += lacks
             if lacks or unit.state in _IN_DOUBT:
                 later |= {order.order_id for order in group.family.members}
@@ -288,10 +289,10 @@ def _settled(conn: Connection, group: Group, unit: Unit) -> Readiness | None:
     if group.waits:
         return Wait(WAITING_FOR_MERGED)
     left = _left(conn, group.family, unit) if group.family.gone else None
-    unread = conn.store.orders.unread()
-    if left is None and any(one.order_id in unread for one in group.family.members):
-        return Wait(WAITING_FOR_EVIDENCE)
-    return left
+    if left is not None:
+        return left
+    unread = any(conn.store.orders.is_unread(one.order_id) for one in group.family.members)
+    return Wait(WAITING_FOR_EVIDENCE) if unread else None
 
 
 def _left(conn: Connection, family: Family, unit: Unit) -> Readiness | None:

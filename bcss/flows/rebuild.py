@@ -39,6 +39,7 @@ def rebuild(conn: Connection, since: datetime) -> None:
     until = desk.sending_at() + desk.settle  # by Business Central's clock, whatever ours says
     with conn.store.write():
         conn.store.set_meta("cold_until", iso(until))
+        conn.store.set_meta("cold_by_host", "")
         conn.store.trail.add(conn.now(), Event("event", FLOW, "run:rebuild", text))
     conn.report.notes.append(f"{text}; nothing new is created before {iso(until)}.")
 
@@ -47,6 +48,7 @@ def start_cold_hold(store: Store, settle: timedelta, why: str) -> None:
     """Create nothing for one settle horizon, inside the caller's transaction (design §4.5)."""
     now = store.clock.now()
     store.set_meta("cold_until", iso(now + settle))
+    store.set_meta("cold_by_host", "1")
     store.trail.add(now, Event("event", FLOW, "run:cold", f"cold hold: {why}"))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bcss.errors import FixConfig, RecordRefused
-from bcss.flows.capture import fetch_orders, keep_batch
+from bcss.flows.capture import fetch_orders, read_evidence
 from bcss.flows.connection import Connection
 from bcss.flows.orders import pull_orders
 from bcss.flows.planning import IGNORED
@@ -165,7 +165,8 @@ def _read_again(conn: Connection, chosen: Chosen) -> None:
         members = conn.store.units.members(unit.unit_id)
         _fetch(conn, members)
         if unit.held in _BY_EVIDENCE:
-            read_evidence(conn, members)
+            for order_id in members:
+                read_evidence(conn, order_id)
     for hold in chosen.holds:
         _read_record(conn, hold)
 
@@ -177,16 +178,6 @@ def _fetch(conn: Connection, order_ids: Sequence[int]) -> None:
             fetch_orders(conn, [order_id])
         except RecordRefused as problem:
             conn.report.notes.append(problem.message)
-
-
-def read_evidence(conn: Connection, order_ids: Sequence[int]) -> None:
-    """Read the labels and fulfillments of some orders from ShipStation again."""
-    for order_id in order_ids:
-        labels = conn.shipstation.shipments_page(orderId=order_id)
-        marks = conn.shipstation.fulfillments_page(orderId=order_id)
-        with conn.store.write():
-            keep_batch(conn, streams.capture(streams.SHIPMENTS, list(labels.rows)))
-            keep_batch(conn, streams.capture(streams.FULFILLMENTS, list(marks.rows)))
 
 
 def _read_record(conn: Connection, hold: Hold) -> None:

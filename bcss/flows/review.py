@@ -36,7 +36,7 @@ from bcss.mapping.hashes import booked_hash
 from bcss.mapping.text import clean
 from bcss.money import show
 from bcss.store.trail import Event
-from bcss.units import AFTER_POST, REVERSING, State, Unit
+from bcss.units import AFTER_POST, AS_DRAFTED, REVERSING, State, Unit
 
 __all__ = ["Decision", "approve", "assign", "find", "ignore"]
 
@@ -185,7 +185,7 @@ def _only_refused(conn: Connection, unit: Unit) -> bool:
 def _compared(unit: Unit, document: Document) -> str:
     """Say what comes of the posted totals, before the next run finds it."""
     wrong = unit.draft and check_totals(unit.draft, document, Why.POSTED_TOTAL_DIFFERS)
-    if not unit.draft or not wrong or unit.approved.startswith("draft:"):
+    if not unit.draft or not wrong or unit.approved.startswith(AS_DRAFTED):
         return "the next run compares it with the order."
     total, said = document.total_including_tax, unit.draft.gross
     if total == said:
@@ -284,7 +284,10 @@ def _taken_as_is(conn: Connection, unit: Unit, etag: str) -> tuple[Unit, str]:
             hint=f"Delete {unit.draft_number} in Business Central by hand, then approve.",
         )
     changed = replace(
-        unit, approved=f"draft:{etag}", booked_hash=booked_hash(family_of(conn, unit)), waiting=""
+        unit,
+        approved=f"{AS_DRAFTED}{etag}",
+        booked_hash=booked_hash(family_of(conn, unit)),
+        waiting="",
     )
     done = "posts" if unit.kind.posts else "keeps"
     return changed, f"The next run {done} {unit.draft_number} as it stands now."

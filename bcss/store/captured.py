@@ -104,10 +104,15 @@ class Captured:
                 payload_id,
             ),
         )
+        self._conn.execute("DELETE FROM wanted WHERE order_id = ?", (order.order_id,))
         self._conn.execute("DELETE FROM merged WHERE survivor = ?", (order.order_id,))
         self._conn.executemany(
             "INSERT OR IGNORE INTO merged (order_id, survivor) VALUES (?, ?)",
             [(one, order.order_id) for one in order.merged_ids],
+        )
+        self._conn.executemany(  # what a merge makes of their own rows is not documented
+            "UPDATE ss_order SET dirty = dirty + 1 WHERE order_id = ? AND digest IS NOT NULL",
+            [(one,) for one in order.merged_ids],
         )
 
     def keep_stranger(self, order: Order) -> bool:
@@ -142,7 +147,11 @@ class Captured:
             row,
         )
         if one.order_id is not None and known is None and wanted:
-            self._conn.execute("INSERT OR IGNORE INTO wanted VALUES (?)", (one.order_id,))
+            self._conn.execute(
+                "INSERT OR IGNORE INTO wanted SELECT ?1 WHERE NOT EXISTS "
+                "(SELECT 1 FROM ss_order WHERE order_id = ?1 AND digest IS NOT NULL)",
+                (one.order_id,),
+            )
         if one.order_id is not None:
             self._conn.execute(
                 "UPDATE ss_order SET dirty = dirty + 1 WHERE order_id = ? AND digest IS NOT NULL",
@@ -230,16 +239,28 @@ class Captured:
 
     def mark_unread(self, order_id: int) -> None:
         """Note that labels of an order may be older than any that is read, and are to be asked for."""
-        self._conn.execute("INSERT OR IGNORE INTO unread VALUES (?)", (order_id,))
+        self._conn.execute("INSERT OR IGNORE INTO unread (order_id) VALUES (?)", (order_id,))
 
-    def mark_read(self, order_id: int) -> None:
-        """Note that the labels of an old order were asked for."""
-        self._conn.execute("DELETE FROM unread WHERE order_id = ?", (order_id,))
+    def mark_tried(self, order_id: int) -> None:
+        """Note that ShipStation could not tell the labels of an old order; the others come first."""
+        self._conn.execute("UPDATE unread SET tried = tried + 1 WHERE order_id = ?", (order_id,))
 
-    def unread(self) -> list[int]:
-        """Return the old orders whose labels are still to be asked for."""
-        rows = self._conn.execute("SELECT order_id FROM unread ORDER BY order_id")
+    def mark_read(self, order_id: int) -> bool:
+        """Note that the labels of an order are read; return whether that was to be done."""
+        cursor = self._conn.execute("DELETE FROM unread WHERE order_id = ?", (order_id,))
+        return cursor.rowcount > 0
+
+    def unread(self, most: int) -> list[int]:
+        """Return old orders whose labels are still to be asked for."""
+        rows = self._conn.execute(
+            "SELECT order_id FROM unread ORDER BY tried, order_id LIMIT ?", (most,)
+        )
         return [row[0] for row in rows]
+
+    def is_unread(self, order_id: int) -> bool:
+        """Tell whether the labels of an order are still to be asked for."""
+        row = self._conn.execute("SELECT 1 FROM unread WHERE order_id = ?", (order_id,))
+        return row.fetchone() is not None
 
     def is_gone(self, order_id: int) -> bool:
         """Tell whether ShipStation answered that it no longer has this order."""

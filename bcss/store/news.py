@@ -43,8 +43,18 @@ class News:
         """Have the orders of a unit planned again."""
         self._conn.execute("UPDATE ss_order SET dirty = dirty + 1 WHERE unit_id = ?", (unit_id,))
 
+    def add_survivors(self, unit_id: int) -> None:
+        """Have the orders planned again into which those of a unit were merged, however often."""
+        self._conn.execute(
+            "WITH RECURSIVE into_order (order_id) AS ("
+            "SELECT survivor FROM merged JOIN ss_order USING (order_id) WHERE unit_id = ? "
+            "UNION SELECT survivor FROM merged JOIN into_order USING (order_id)) "
+            "UPDATE ss_order SET dirty = dirty + 1 WHERE order_id IN into_order",
+            (unit_id,),
+        )
+
     def add_unposted(self, reasons: Collection[str]) -> None:
-        """Have the orders of all units planned again that are not posted.
+        """Have the orders of all units planned again that are not posted, standing drafts included.
 
         Of those that are left out only the ones that were so for one of some reasons.
         """
@@ -52,6 +62,7 @@ class News:
         self._conn.execute(
             "UPDATE ss_order SET dirty = dirty + 1 WHERE digest IS NOT NULL AND unit_id IN "  # noqa: S608
             "(SELECT unit_id FROM unit WHERE state NOT IN ('confirmed', 'dropped') "
+            "OR state = 'confirmed' AND document_number = '' "
             f"OR state = 'dropped' AND waiting IN ({marks}))",
             tuple(reasons),
         )

@@ -80,7 +80,9 @@ CREATE TABLE label (
 CREATE INDEX label_due ON label (next_at) WHERE state = 'asked';
 
 CREATE TABLE wanted (order_id INTEGER PRIMARY KEY) STRICT;
-CREATE TABLE unread (order_id INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE unread (
+  order_id INTEGER PRIMARY KEY, tried INTEGER NOT NULL DEFAULT 0
+) STRICT;
 
 CREATE TABLE unit (
   unit_id INTEGER PRIMARY KEY, unit_hash TEXT NOT NULL, store_id INTEGER NOT NULL,

@@ -24,7 +24,8 @@ class Points:
     """Count the points of a run, and die at the n-th; never when it is 0.
 
     A read has no effect, so dying before it and after it are one point. `arrived` sees each call
-    before its effect, `notice` each point that the process survives, `machine` each commit.
+    before its effect, `notice` each point that the process survives, `machine` each commit. With
+    `looks` each run looks through its whole file for damage first, as it does outside of tests.
     """
 
     die_at: int = 0
@@ -32,6 +33,7 @@ class Points:
     arrived: Callable[[str, Request], None] | None = None
     notice: Callable[[int, str], None] | None = None
     machine: Machine | None = None
+    looks: bool = False
 
     def reach(self, name: str) -> None:
         self.names.append(name)
@@ -70,7 +72,9 @@ class Points:
         try:
             # what waits a little less or more each time would not be the same when repeated
             dice = patch.object(http, "_JITTER", Random(len(self.names)))
-            with patch.object(db, "write_tx", self.transaction), dice:
+            look = db.check_whole if self.looks else lambda _: None
+            whole = patch.object(db, "check_whole", look)
+            with patch.object(db, "write_tx", self.transaction), dice, whole:
                 yield
         finally:
             rig.before, rig.after = outer
