@@ -246,6 +246,7 @@ class _Witness:
             removed=bool(names & self.acts.removed),
             released=bool(names & self.acts.released),
             hidden=self.acts.hidden,
+            lost=self.acts.lost,
         )
 
     def _calls(self) -> dict[str, list[Logged]]:

@@ -21,7 +21,8 @@ class Acts:
     """What people and faults did that the state of the vendors does not show any more.
 
     `vanished` are the numbers of orders that ShipStation has lost; the others name documents of
-    Business Central by order number or reference. `hidden` says that lists have left out rows.
+    Business Central by order number or reference. `hidden` says that lists have left out rows,
+    `lost` that a database was, which knew what was posted.
     """
 
     vanished: set[str] = field(default_factory=set)
@@ -30,6 +31,7 @@ class Acts:
     removed: set[str] = field(default_factory=set)
     released: set[str] = field(default_factory=set)
     hidden: bool = False
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Facts:
     removed: bool
     released: bool
     hidden: bool
+    lost: bool
 
     @property
     def booked(self) -> bool:
@@ -124,7 +127,7 @@ HOLDS: Mapping[str, Fact] = {
     "refused_by_bc": lambda one: one.refused() or one.released,
     "post_refused": lambda one: one.refused("Microsoft.NAV"),
     "period_closed": lambda one: one.refused("Microsoft.NAV"),
-    "draft_after_failed_post": lambda one: one.post_tried(),
+    "draft_after_failed_post": lambda one: one.post_tried() or one.lost,
     "reference_in_use": lambda one: bool(one.foreign),
     "possible-manual-duplicate": lambda one: bool(one.foreign),
     "surplus_draft": lambda one: one.documents() > 1,

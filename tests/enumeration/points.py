@@ -10,7 +10,7 @@ from unittest.mock import patch
 from bcss import http
 from bcss.sandbox.kit import Request
 from bcss.store import db
-from bcss.store.sqlite import Connection, write_tx
+from bcss.store.sqlite import Connection, check_whole, write_tx
 from tests.rig import Rig
 from tests.transitions import Machine
 
@@ -72,7 +72,7 @@ class Points:
         try:
             # what waits a little less or more each time would not be the same when repeated
             dice = patch.object(http, "_JITTER", Random(len(self.names)))
-            look = db.check_whole if self.looks else lambda _: None
+            look = check_whole if self.looks else lambda _: None
             whole = patch.object(db, "check_whole", look)
             with patch.object(db, "write_tx", self.transaction), dice, whole:
                 yield

@@ -161,6 +161,28 @@ def test_a_rebuild_since_a_day_is_not_undone_by_the_next_run(tmp_path: Path) -> 
     assert (stage.posted, stage.holds()) == ([], [])
 
 
+@pytest.mark.parametrize("status", ["cancelled", "deleted", "awaiting_shipment"])
+def test_a_rebuild_finds_what_is_billed_before_it_books_what_absorbed_it(
+    tmp_path: Path, status: str
+) -> None:
+    stage = Stage.of(tmp_path, NUMBER, "SO-1002")
+    stage.ship(NUMBER)
+    stage.run()
+    stage.ss("edit", NUMBER, changes={"orderStatus": "awaiting_shipment"})
+    absorbed = [stage.orders[NUMBER]]
+    stage.ss("merge", into=stage.orders["SO-1002"], absorbed=absorbed, status=status)
+    stage.ship("SO-1002")
+    stage.run()
+    assert len(stage.posted) == 1
+
+    rebuild(stage)
+    days_pass(stage)
+
+    # what the lost database knew of the invoice is not certain: a person decides, the other waits
+    assert len(stage.invoices) == 1
+    assert [hold.why for hold in stage.holds()] == [Why.DRAFT_AFTER_FAILED_POST]
+
+
 def test_a_document_found_by_a_rebuild_is_not_forgotten_when_its_order_joins_a_family(
     tmp_path: Path,
 ) -> None:

@@ -106,6 +106,23 @@ def test_a_change_that_is_none_for_the_documents_touches_none(
     assert stage.holds() == []
 
 
+def test_a_draft_that_stands_by_choice_follows_a_corrected_account(tmp_path: Path) -> None:
+    stage = Stage.of(tmp_path, document=DocumentKind.DRAFT_INVOICE)
+    row = order_row(NUMBER, ("ITEM-24", 2, "10.00"), shippingAmount=Decimal("5.00"))
+    stage.take(row)
+    stage.ship(NUMBER)
+    stage.run()
+    stage.set_rule(shipping=AccountTarget("40600"))
+    stage.rig.config = replace(stage.rig.config, digest="2" * 64)
+
+    stage.run()
+    stage.run()
+
+    (draft,) = stage.invoices
+    assert "40600" in [line["lineObjectNumber"] for line in draft["lines"]]
+    assert stage.holds() == []
+
+
 def test_drafts_of_a_store_that_is_ignored_now_are_taken_back(tmp_path: Path) -> None:
     stage = Stage.of(tmp_path, NUMBER)
     stage.ship(NUMBER)

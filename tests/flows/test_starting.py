@@ -1,7 +1,7 @@
 """Around `orders.start`: what was sent before it, what is sent again after it, and first posts."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,23 @@ def test_a_replacement_that_comes_while_the_streams_are_read_is_held(
     days_pass(stage)
 
     assert (stage.posted, why(stage)) == ([], [Why.STRADDLES_START])
+
+
+def test_a_start_that_is_set_later_keeps_out_what_was_sent_before_it(tmp_path: Path) -> None:
+    """The order was captured when nothing was to be posted yet."""
+    stage = Stage.of(tmp_path, NUMBER, document=DocumentKind.DRAFT_INVOICE)
+    stage.ship(NUMBER)
+    stage.pass_time(90 * DAY)
+    begins = (stage.rig.world.clock.now() - timedelta(days=20)).date()
+    configure(stage, "1", start=None)
+    stage.ship(NUMBER)
+    stage.run()
+
+    configure(stage, "2", start=begins, document=DocumentKind.POSTED_INVOICE)
+    stage.ss("touch", NUMBER)
+    days_pass(stage)
+
+    assert stage.posted == []
 
 
 def test_a_later_start_takes_drafts_back(tmp_path: Path) -> None:

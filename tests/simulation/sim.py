@@ -254,7 +254,7 @@ def _lose_database(play: Play) -> None:
     database = play.rig.config.state.path
     how = play.rng.choice(("deleted", "emptied", "restored"))
     play.history.note("loss", f"the database was {how}")
-    play.lost = True
+    play.lost = play.history.acts.lost = True
     body = database.read_bytes()
     for suffix in ("-wal", "-shm"):
         database.with_name(database.name + suffix).unlink(missing_ok=True)
