@@ -247,6 +247,7 @@ class _Witness:
             released=bool(names & self.acts.released),
             hidden=self.acts.hidden,
             lost=self.acts.lost,
+            died=self.acts.died,
         )
 
     def _calls(self) -> dict[str, list[Logged]]:

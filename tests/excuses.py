@@ -22,7 +22,8 @@ class Acts:
 
     `vanished` are the numbers of orders that ShipStation has lost; the others name documents of
     Business Central by order number or reference. `hidden` says that lists have left out rows,
-    `lost` that a database was, which knew what was posted.
+    `lost` that a database was, which knew what was posted, `died` that a process did, perhaps
+    between the intent of a call and the call.
     """
 
     vanished: set[str] = field(default_factory=set)
@@ -32,6 +33,7 @@ class Acts:
     released: set[str] = field(default_factory=set)
     hidden: bool = False
     lost: bool = False
+    died: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Facts:
     released: bool
     hidden: bool
     lost: bool
+    died: bool
 
     @property
     def booked(self) -> bool:
@@ -121,13 +124,13 @@ HOLDS: Mapping[str, Fact] = {
     ),
     "vanished": lambda one: one.gone,
     "draft_gone": lambda one: one.removed or one.hidden,
-    "bc_draft_edited": lambda one: one.edited or not one.agrees,
+    "bc_draft_edited": lambda one: one.edited or one.released or not one.agrees,
     "draft_differs": lambda one: one.edited or not one.agrees,
     "posted_total_differs": lambda one: one.booked and not one.agrees,
     "refused_by_bc": lambda one: one.refused() or one.released,
     "post_refused": lambda one: one.refused("Microsoft.NAV"),
     "period_closed": lambda one: one.refused("Microsoft.NAV"),
-    "draft_after_failed_post": lambda one: one.post_tried() or one.lost,
+    "draft_after_failed_post": lambda one: one.post_tried() or one.lost or one.died,
     "reference_in_use": lambda one: bool(one.foreign),
     "possible-manual-duplicate": lambda one: bool(one.foreign),
     "surplus_draft": lambda one: one.documents() > 1,
@@ -145,6 +148,9 @@ WAITS: Mapping[str, Fact] = {
     "waiting-for-sibling": lambda one: (
         one.some_are("shipped")
         and one.some_are("awaiting_shipment", "awaiting_payment", "on_hold", "pending_fulfillment")
+    ),
+    "waiting-for-merged-order": lambda one: any(
+        row["advancedOptions"]["mergedIds"] for row in one.members
     ),
     "credited": lambda one: bool(one.undone),
 }

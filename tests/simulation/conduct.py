@@ -154,6 +154,31 @@ def known_documents(database: Path) -> set[str]:
         conn.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """How much stands in the trail of what bcss changed, and how many sweeps it has made."""
+
+    changes: int
+    swept: int
+
+
+def moves(database: Path) -> Moves:
+    """Count the trail, none where a database is lost."""
+    if not database.exists():
+        return Moves(0, 0)
+    conn = _open(database)
+    try:
+        swept = conn.execute(
+            "SELECT count(*) FROM audit WHERE flow = 'sweep' AND kind = 'event'"
+        ).fetchone()[0]
+        rows = conn.execute("SELECT count(*) FROM audit WHERE kind <> 'config'").fetchone()[0]
+    except sqlite3.Error:  # it has no tables, or is not one
+        return Moves(0, 0)
+    finally:
+        conn.close()
+    return Moves(rows - swept, swept)
+
+
 def audit_problems(database: Path) -> list[str]:
     """I16: walk the chain as the trail's description has it, and count outcomes."""
     conn = _open(database)

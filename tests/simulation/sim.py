@@ -25,6 +25,7 @@ from tests.simulation.conduct import (
     Conduct,
     audit_problems,
     known_documents,
+    moves,
     secret_problems,
 )
 from tests.simulation.liveness import overdue
@@ -63,6 +64,7 @@ class History:
 
     def note(self, kind: str, text: str) -> None:
         self.counts[kind] += 1
+        self.acts.died |= kind == "kill"
         self.steps.append(f"{kind}: {text}")
 
     def did(self, text: str) -> None:
@@ -275,7 +277,7 @@ def _rebuild(play: Play) -> None:
 
 
 def _quiet(play: Play) -> None:
-    """Let everything land, run until two runs have written nothing, and judge."""
+    """Let everything land, run until a run and its sweep change nothing, and judge."""
     world, history = play.world, play.history
     long = not history.short or history.seed % 5 == 0
     world.faults.clear()
@@ -283,20 +285,9 @@ def _quiet(play: Play) -> None:
     play.rng = random.Random(0)
     if history.seed % (10 if history.short else 5) == 0:
         history.broken += overdue(play)
-    silent = 0
-    for rest in _RESTS:
-        world.clock.advance(rest * 3600)
-        world.settle()
-        before = play.conduct.writes
-        ran = _last_run(play)
-        silent = silent + 1 if play.conduct.writes == before else 0
-        if not ran:
-            silent = -1  # the first sweep after a rebuild is still to come
-        if silent == 2:  # one that only plans what is left to do writes nothing either
-            break
-    else:
-        history.broken.append("I14 bcss never came to rest")
     database = play.rig.config.state.path
+    if not any(_is_at_rest(play, rest) for rest in _RESTS):
+        history.broken.append("I14 bcss never came to rest")
     if history.seed % 10 == 0:
         history.broken += replay_problems(play)
     history.broken += play.conduct.broken + rate_problems(world)
@@ -313,6 +304,21 @@ def _quiet(play: Play) -> None:
     history.broken += audit_problems(database) + sweep_problems(history, database, begun)
     if long:
         history.broken += secret_problems(play.rig.folder, world, SECRETS.values())
+
+
+def _is_at_rest(play: Play, rest: int) -> bool:
+    """Run after some hours; tell whether that changed nothing, the day's sweep being done.
+
+    What a run has changed stands in the trail, whether it wrote to a vendor or only decided what
+    the next run is to do.
+    """
+    play.world.clock.advance(rest * 3600)
+    play.world.settle()
+    database = play.rig.config.state.path
+    before = moves(database)
+    ran = _last_run(play)
+    after = moves(database)
+    return ran and after.swept > 0 and before.changes == after.changes
 
 
 def _last_run(play: Play) -> bool:
