@@ -14,6 +14,9 @@ from bcss.errors import BcssError, InDoubt, RecordChanged, RecordMissing, Record
 from bcss.holds import Verdict, Why
 from bcss.units import Draft, Unit, entity_of
 
+# Stands for a hash that no tracking has: the service did not show the draft, which is read next.
+_ABSENT = "absent"
+
 
 @dataclass(frozen=True, slots=True)
 class _Write:
@@ -223,10 +226,10 @@ def _refused(desk: Desk, unit: Unit, error: BcssError) -> None:
 
 
 def _absent(desk: Desk, unit: Unit) -> None:
-    """Have the document itself read next, which tells a posted one from a hidden one."""
+    """Have the document itself read next, which tells a posted or deleted one from a hidden one."""
     desk.note(unit, "evidence", "the tracking service does not show this draft", status="absent")
-    if unit.tracked_hash:
-        desk.save(unit, tracked_hash="")
+    if unit.tracked_hash != _ABSENT:
+        desk.save(unit, tracked_hash=_ABSENT)
         return
     if not unit.draft_number:
         desk.save(unit, tracked_hash=unit.track_hash)  # perhaps posted: posting again tells (§4.5)

@@ -1,5 +1,6 @@
 """Drafts that people edit, post or delete while they are held, and orders held as one."""
 
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from bcss.errors import FixConfig
 from bcss.flows import review
 from bcss.flows.replay import Choice, replay
 from bcss.holds import Hold, Why
+from bcss.sandbox.kit import Request
 from bcss.units import State
 from tests.flows.clerk import LEFT_OUT
 from tests.flows.stage import Stage, balance, order_row
@@ -481,3 +483,22 @@ def test_a_document_that_a_person_renamed_does_not_stop_the_others(
     assert stage.run().errors == ()
 
     assert len(stage.invoices) == 2
+
+
+def test_a_draft_that_is_deleted_right_before_its_tracking_is_written_is_gone(
+    tmp_path: Path,
+) -> None:
+    """The tracking service does not show what was just found, and that was taken for a refusal."""
+    stage = Stage.of(tmp_path, "SO-1001", settle=timedelta(0))
+    stage.ship("SO-1001")
+    lost = {"vendor": "bc", "method": "POST", "path": "/salesInvoices$", "do": "drop"}
+    stage.rig.world.faults.add(lost)
+
+    def delete(vendor: str, request: Request) -> None:
+        if vendor == "bc" and request.path.endswith("/workflowSalesDocuments") and stage.invoices:
+            stage.rig.world.bc.run({"action": "delete_by_person", "id": stage.invoices[0]["id"]})
+
+    stage.rig.before = delete
+    stage.run()
+
+    assert [hold.why for hold in stage.holds()] == [Why.DRAFT_GONE]

@@ -264,3 +264,19 @@ def test_a_deleted_draft_is_made_again_only_when_approved(
         Decimal("29.50")
     ]
     assert stage.holds() == []
+
+
+def test_a_sales_order_that_a_person_released_is_not_said_to_be_posted(tmp_path: Path) -> None:
+    """The order changed after that, so that its document was to be taken back."""
+    stage = Stage.of(tmp_path, NUMBER, document=DocumentKind.SALES_ORDER)
+    stage.ship(NUMBER)
+    stage.run()
+    stage.bc("release", id=stage.bc_orders[0]["id"])
+    stage.reprice(NUMBER, "12.00")
+
+    stage.run()
+    stage.run()
+
+    (hold,) = stage.holds()
+    assert hold.why == Why.BC_DRAFT_EDITED
+    assert "somebody has worked on it" in hold.message

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,26 @@ def test_a_document_found_by_a_rebuild_is_not_forgotten_when_its_order_joins_a_f
 
     assert stage.holds()
     assert len(stage.posted) == 1
+
+
+@pytest.mark.parametrize("tax", ["account", "excluded"])
+def test_an_order_that_was_voided_while_its_database_was_lost_is_said_to_be(
+    tmp_path: Path, tax: str
+) -> None:
+    """It was said to have been edited: a rebuild does not know what was booked but for its total."""
+    rule = store_rule() if tax == "account" else store_rule(tax="excluded")
+    kind = DocumentKind.SHIP_AND_INVOICE
+    stage = Stage.of(tmp_path, stores={STORE: rule}, document=kind)
+    stage.take(order_row(NUMBER, ("ITEM-24", 2, "10.00"), taxAmount=Decimal("1.60")))
+    label = stage.ship(NUMBER)
+    stage.run()
+    assert len(stage.posted) == 1
+    stage.ss("void", shipmentId=label["shipmentId"])
+
+    rebuild(stage)
+    days_pass(stage)
+
+    assert [hold.why for hold in stage.holds()] == [Why.VOIDED_AFTER_POST]
 
 
 def test_a_sales_order_is_found_though_invoices_are_made_now(tmp_path: Path) -> None:
