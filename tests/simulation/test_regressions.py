@@ -43,6 +43,20 @@ def test_a_seed_that_once_failed_keeps_every_promise(seed: int, what: str, tmp_p
 @pytest.mark.parametrize(
     ("seed", "what"),
     [
+        (4411, "a draft deleted right before its tracking was written was held as refused"),
+    ],
+)
+def test_a_short_seed_that_once_failed_keeps_every_promise(
+    seed: int, what: str, tmp_path: Path
+) -> None:
+    history = simulate(seed, tmp_path)
+
+    assert not history.broken, f"{what}\n{history.story()}"
+
+
+@pytest.mark.parametrize(
+    ("seed", "what"),
+    [
         (165, "a stranger's document hid ours from a rebuild, and approving booked it again"),
         (169, "the same as 165"),
         (10, "a rebuild did not see that a cancelled order had been booked"),
