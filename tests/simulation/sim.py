@@ -290,6 +290,7 @@ def _quiet(play: Play) -> None:
         history.broken.append("I14 bcss never came to rest")
     if history.seed % 10 == 0:
         history.broken += replay_problems(play)
+        _last_run(play)  # it says what is wrong with what a replay has found to be posted
     history.broken += play.conduct.broken + rate_problems(world)
     history.broken += problems(
         world,
