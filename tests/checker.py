@@ -67,7 +67,7 @@ def problems(
     found: list[str] = []
     acts = acts or Acts()
     families, absorbed = families_of(world, store)
-    books = _books(world, families, foreign)
+    books = _books(world, [*families, *acts.vanished], foreign)
     for number, undone in books.undone.items():
         found += _wrongly_undone(number, undone, allowed=number in credited)
     for number, rows in books.posted.items():

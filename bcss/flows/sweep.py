@@ -132,12 +132,16 @@ def _waiting(conn: Connection) -> list[Unit]:
 
 
 def _forgotten(conn: Connection) -> list[Unit]:
-    """Return the orders not to be booked now, whose booking a lost database may have known."""
-    if not conn.store.meta("cold_until"):
-        return []
+    """Return the orders not to be booked now that may have a document all the same.
+
+    A create of theirs may have landed after its horizon, when another draft had been taken back
+    already; in a database that was built again, the lost one may have booked them.
+    """
     oldest = conn.now() - SPAN
+    lost = bool(conn.store.meta("cold_until"))
     idle = conn.store.units.in_states([State.SEEN, State.DROPPED])
-    return [unit for unit in idle if unit.updated_at and unit.updated_at >= oldest]
+    recent = [unit for unit in idle if unit.updated_at and unit.updated_at >= oldest]
+    return [unit for unit in recent if lost or unit.attempt]
 
 
 def _compare_documents(desk: Desk, units: Sequence[Unit]) -> int:

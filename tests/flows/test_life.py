@@ -283,3 +283,28 @@ def told(stage: Stage) -> str:
     """Return every text of the documents, the names and sizes of their files among them."""
     lines = " ".join(line["description"] for row in stage.invoices for line in row["lines"])
     return lines + str(stage.rows("documentAttachments"))
+
+
+def test_a_create_that_lands_after_its_order_was_cancelled_is_taken_back(tmp_path: Path) -> None:
+    """It lands even after the settle horizon, when the draft of the second try is gone already."""
+    stage = Stage.of(tmp_path, NUMBER)
+    stage.ship(NUMBER)
+    path = "/salesInvoices$"
+    late = {"vendor": "bc", "method": "POST", "path": path, "do": "late", "after": 2400}
+    stage.rig.world.faults.add(late)
+    stage.run()
+    stage.pass_time(1300)
+    stage.run(max_post=0)
+    stage.ss("void", shipmentId=stage.rig.world.shipstation.state()["shipments"][0]["shipmentId"])
+    stage.ss("cancel", NUMBER)
+    stage.run()
+    assert stage.invoices == []
+    stage.pass_time(900)
+    stage.rig.world.settle()
+    assert len(stage.invoices) == 1
+
+    stage.pass_time(86_400)
+    stage.run()
+    stage.run()
+
+    assert (stage.invoices, stage.holds()) == ([], [])

@@ -44,6 +44,7 @@ def test_a_seed_that_once_failed_keeps_every_promise(seed: int, what: str, tmp_p
     ("seed", "what"),
     [
         (4411, "a draft deleted right before its tracking was written was held as refused"),
+        (83084, "a twin that landed after its order was deleted was left as a draft"),
     ],
 )
 def test_a_short_seed_that_once_failed_keeps_every_promise(
