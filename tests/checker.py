@@ -191,6 +191,13 @@ def _number_of(row: Row, forms: Mapping[str, str]) -> str:
     return forms.get(inner, reference)
 
 
+def order_number(world: World, reference: str) -> str:
+    """Return the order number that a reference is of, or the reference where there is none."""
+    numbers = [str(row["orderNumber"]) for row in world.shipstation.state()["orders"]]
+    forms = {_letters(one): one for one in numbers}
+    return _number_of({"externalDocumentNumber": reference}, forms)
+
+
 def _letters(text: str) -> str:
     return "".join(one for one in text.upper() if one.isalnum())[:16]
 

@@ -73,6 +73,11 @@ def _sent(state: Row) -> dict[int, list[Row]]:
     return found
 
 
+def _when(one: Row) -> tuple[str, int]:
+    """Order labels by their time, and those of one second by their number."""
+    return one["createDate"], one.get("shipmentId") or one["fulfillmentId"]
+
+
 def _family(number: str, members: list[Row], sent: dict[int, list[Row]]) -> Family:
     live = [[one for one in sent[row["orderId"]] if not one["voided"]] for row in members]
     lines = [item for row in members for item in row["items"]]
@@ -91,9 +96,7 @@ def _family(number: str, members: list[Row], sent: dict[int, list[Row]]) -> Fami
         items=_items(goods),
         charges=_charges(members, [item for item in lines if item["adjustment"]]),
         sent=tuple(one for row in members for one in sent[row["orderId"]]),
-        counting=tuple(
-            sorted((one for rows in live for one in rows), key=lambda one: one["createDate"])
-        ),
+        counting=tuple(sorted((one for rows in live for one in rows), key=_when)),
         members=tuple(members),
         live=tuple(bool(rows) for rows in live),
     )

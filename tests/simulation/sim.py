@@ -15,7 +15,7 @@ from bcss.app import Summary
 from bcss.config.schema import DocumentKind
 from bcss.errors import BcssError, LockHeld, StateBroken
 from bcss.sandbox.world import World
-from tests.checker import problems
+from tests.checker import order_number, problems
 from tests.conftest import SECRETS
 from tests.enumeration.points import Killed, Points
 from tests.excuses import Acts
@@ -134,7 +134,7 @@ class Play:
         if text.startswith(("post_by_person", "release")) or (
             text.startswith("delete_by_person") and not mine
         ):
-            self.history.by_hand.add(text.split()[-1])
+            self.history.by_hand.add(order_number(self.world, text.split()[-1]))
 
 
 def simulate(seed: int, folder: Path, *, short: bool | None = None) -> History:
