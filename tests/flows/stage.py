@@ -172,6 +172,12 @@ class Stage:
         stores = {**config.orders.stores, STORE: replace(rule, **changes)}
         self.rig.config = replace(config, orders=replace(config.orders, stores=stores))
 
+    def configure(self, digest: str, **orders: Any) -> None:
+        """Change the configuration; the digest is this digit over and over."""
+        config = self.rig.config
+        changed = replace(config.orders, **orders)
+        self.rig.config = replace(config, digest=digest * 64, orders=changed)
+
     def rows(self, name: str) -> list[Row]:
         """Return the rows of one of Business Central's entity sets, with what no entity shows."""
         found: list[Row] = self.rig.world.bc.state()[name]

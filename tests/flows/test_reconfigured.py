@@ -16,13 +16,8 @@ NUMBER = "SO-1001"
 DAY = 86_400
 
 
-def configure(stage: Stage, digest: str, **orders: Any) -> None:
-    config = stage.rig.config
-    stage.rig.config = replace(config, digest=digest * 64, orders=replace(config.orders, **orders))
-
-
 def ignore_store(stage: Stage, digest: str) -> None:
-    configure(stage, digest, stores={**stage.rig.config.orders.stores, STORE: IGNORED})
+    stage.configure(digest, stores={**stage.rig.config.orders.stores, STORE: IGNORED})
 
 
 def with_freight(folder: Path) -> Stage:
@@ -142,7 +137,7 @@ def test_a_store_that_was_ignored_for_a_while_is_booked_again(tmp_path: Path) ->
     stage.ship(NUMBER)
     stage.run()
 
-    configure(stage, "3", stores=stores)
+    stage.configure("3", stores=stores)
     stage.run()
 
     assert len(stage.posted) == 1
@@ -171,7 +166,7 @@ def test_an_open_sales_order_becomes_an_invoice_where_that_is_asked_for_now(
 ) -> None:
     stage = Stage.of(tmp_path, NUMBER, document=DocumentKind.SALES_ORDER, when="open")
     stage.run()
-    configure(stage, "2", document=DocumentKind.POSTED_INVOICE, when="shipped")
+    stage.configure("2", document=DocumentKind.POSTED_INVOICE, when="shipped")
     stage.ship(NUMBER)
 
     stage.run()
@@ -200,7 +195,7 @@ def by_store(stage: Stage) -> None:
     stage.ss("touch", NUMBER)
     stage.run()
     _same_key_elsewhere(stage)
-    configure(stage, "3", stores=stores)
+    stage.configure("3", stores=stores)
     stage.ship(NUMBER)
 
 

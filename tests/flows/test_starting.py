@@ -1,6 +1,5 @@
 """Around `orders.start`: what was sent before it, what is sent again after it, and first posts."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,11 +18,6 @@ DAY = 86_400
 NEVER = date(2026, 3, 12)
 
 
-def configure(stage: Stage, digest: str, **orders: Any) -> None:
-    config = stage.rig.config
-    stage.rig.config = replace(config, digest=digest * 64, orders=replace(config.orders, **orders))
-
-
 def why(stage: Stage) -> list[str]:
     return [hold.why for hold in stage.holds()]
 
@@ -34,7 +28,7 @@ def shipped_before_start(folder: Path, days: int, **label: Any) -> Stage:
     stage.ship(NUMBER, **label)
     stage.pass_time(days * DAY)
     begins = NEVER if days < 10 else (stage.rig.world.clock.now()).date()
-    configure(stage, "1", start=begins)
+    stage.configure("1", start=begins)
     return stage
 
 
@@ -88,7 +82,7 @@ def test_an_earlier_start_books_what_was_left_out_or_never_read(tmp_path: Path, 
     stage.run()
     assert stage.posted == []
 
-    configure(stage, "2", start=date(2026, 3, 1))
+    stage.configure("2", start=date(2026, 3, 1))
     days_pass(stage)
 
     assert len(stage.posted) == 1
@@ -104,10 +98,10 @@ def early_label(folder: Path) -> Stage:
 
 def test_an_earlier_start_finds_a_label_that_was_bought_before_it(tmp_path: Path) -> None:
     stage = early_label(tmp_path)
-    configure(stage, "1", start=date(2026, 3, 18))
+    stage.configure("1", start=date(2026, 3, 18))
     stage.run()
 
-    configure(stage, "2", start=date(2026, 3, 13))
+    stage.configure("2", start=date(2026, 3, 13))
     days_pass(stage)
 
     assert len(stage.posted) == 1
@@ -119,10 +113,10 @@ def test_a_store_that_is_listed_later_has_its_early_labels_booked(
 ) -> None:
     stage = early_label(tmp_path)
     stores = stage.rig.config.orders.stores
-    configure(stage, "1", start=date(2026, 3, 13), stores={ANOTHER: store_rule(), **before})
+    stage.configure("1", start=date(2026, 3, 13), stores={ANOTHER: store_rule(), **before})
     stage.run()
 
-    configure(stage, "2", stores=stores)
+    stage.configure("2", stores=stores)
     days_pass(stage)
 
     assert len(stage.posted) == 1
@@ -157,11 +151,11 @@ def test_a_start_that_is_set_later_keeps_out_what_was_sent_before_it(tmp_path: P
     stage.ship(NUMBER)
     stage.pass_time(90 * DAY)
     begins = (stage.rig.world.clock.now() - timedelta(days=20)).date()
-    configure(stage, "1", start=None)
+    stage.configure("1", start=None)
     stage.ship(NUMBER)
     stage.run()
 
-    configure(stage, "2", start=begins, document=DocumentKind.POSTED_INVOICE)
+    stage.configure("2", start=begins, document=DocumentKind.POSTED_INVOICE)
     stage.ss("touch", NUMBER)
     days_pass(stage)
 
@@ -174,7 +168,7 @@ def test_a_later_start_takes_drafts_back(tmp_path: Path) -> None:
     stage.run(max_post=0)
     assert len(stage.invoices) == 1
 
-    configure(stage, "2", start=date(2026, 3, 20))
+    stage.configure("2", start=date(2026, 3, 20))
     stage.run()
 
     assert stage.invoices == []
