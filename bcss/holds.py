@@ -19,6 +19,8 @@ class Release(StrEnum):
 
 
 NO_EFFECT = "is refused, since it would change nothing: do the next step first"
+# Who ends the holds of what was tried again, beside bcss itself and persons.
+REPLAY = "replay"
 # Ends the message of a hold over a document that a person has posted.
 BY_HAND = "Somebody posted it by hand."
 _COMPARE = (

@@ -42,6 +42,9 @@ REVERSING = (
 CREDITED = "credited"
 # How a person's approval of a draft as it stands is noted on its unit, before the draft's tag.
 AS_DRAFTED = "draft:"
+# Why a draft that stands is to be taken back: for another one, or for good.
+REPLACE = "replace"
+CANCEL = "cancel"
 
 
 def entity_of(kind: DocumentKind) -> DocumentSet:

@@ -41,6 +41,7 @@ class Books:
         default_factory=lambda: defaultdict(list)
     )
     begun: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    memos: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     foreign: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     files: dict[str, str] = field(default_factory=lambda: defaultdict(str))
 
@@ -95,7 +96,7 @@ def problems(
             standing = drafts if kind not in POSTING and family.eligible else []
             for row in [*posted, *standing]:
                 found += _wrong(row, family, books.files[row["id"]])
-    accounted = {*families, *held, *acts.vanished}
+    accounted = {*families, *held, *acts.vanished, *ignored}
     found += _unaccounted(books, accounted, by_hand)
     return found + _unseen(world, database, store)
 
@@ -168,6 +169,7 @@ def _books(world: World, families: Iterable[str], foreign: Collection[str]) -> B
             books.foreign[number].append(row)
             continue
         over = memos[row["id"]]
+        books.memos[number] += over
         undoing = [one for one in over if one["posted"]]
         books.begun[number] += [
             one for one in over if not one["posted"] and one["id"] not in foreign
@@ -229,7 +231,6 @@ class _Witness:
         family, books = self.families.get(number), self.books
         posted, drafts = books.posted[number], books.drafts[number]
         undone = [row for row, _ in books.undone[number]]
-        memos = [*books.begun[number], *(memo for _, rows in books.undone[number] for memo in rows)]
         foreign = books.foreign[number]
         rows = [*posted, *drafts, *undone]
         names = {number, *(str(row["externalDocumentNumber"]) for row in rows)}
@@ -241,11 +242,12 @@ class _Witness:
             posted=tuple(posted),
             drafts=tuple(drafts),
             undone=tuple(undone),
-            memos=tuple(memos),
+            memos=tuple(books.memos[number]),
             foreign=tuple(foreign),
             agrees=family is not None and not any(_wrong_content(row, family) for row in rows),
             total=family.total if family else Decimal(0),
             shared=family is not None and self._is_shared(family),
+            absorbed_booked=family is not None and self._absorbed_booked(family),
             goods_known=family is not None and goods_of(family.members) <= KNOWN_SKUS,
             calls=(*calls.get(number, ()), *calls.get("", ())),
             vanished=number in self.acts.vanished,
@@ -267,6 +269,18 @@ class _Witness:
                     rows[number] += [row, *memos]
             self.calls.update(writes_by_number(self.world, rows))
         return self.calls
+
+    def _absorbed_booked(self, family: Family) -> bool:
+        """Tell whether an order is booked that was merged into this one, be it in two steps."""
+        orders = {row["orderId"]: row for row in self.world.shipstation.state()["orders"]}
+        left, seen = [*family.members], set[int]()
+        while left:
+            merged = left.pop()["advancedOptions"].get("mergedIds") or []
+            new = [orders[one] for one in merged if one in orders and one not in seen]
+            seen |= {row["orderId"] for row in new}
+            left += new
+        numbers = {orders[one]["orderNumber"] for one in seen}
+        return any(self.books.posted[one] or self.books.undone[one] for one in numbers)
 
     def _is_shared(self, family: Family) -> bool:
         key = family.members[0]["orderKey"]

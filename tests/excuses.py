@@ -55,6 +55,7 @@ class Facts:
     agrees: bool
     total: Decimal
     shared: bool
+    absorbed_booked: bool
     goods_known: bool
     calls: tuple[Logged, ...]
     vanished: bool
@@ -119,9 +120,7 @@ HOLDS: Mapping[str, Fact] = {
     "credited_by_hand": lambda one: bool(one.undone),
     "credit_refused": lambda one: one.booked and one.refused("alesCreditMemo", "orrective"),
     "credit_unclear": lambda one: one.booked and (len(one.memos) > 0 or one.hidden),
-    "merged_after_post": lambda one: any(
-        row["advancedOptions"]["mergedIds"] for row in one.members
-    ),
+    "merged_after_post": lambda one: one.absorbed_booked,
     "vanished": lambda one: one.gone,
     "draft_gone": lambda one: one.removed or one.hidden,
     "bc_draft_edited": lambda one: one.edited or one.released or not one.agrees,
@@ -132,7 +131,7 @@ HOLDS: Mapping[str, Fact] = {
     "period_closed": lambda one: one.refused("Microsoft.NAV"),
     "draft_after_failed_post": lambda one: one.post_tried() or one.lost or one.died,
     "reference_in_use": lambda one: bool(one.foreign),
-    "possible-manual-duplicate": lambda one: bool(one.foreign),
+    "possible-manual-duplicate": lambda one: bool(one.foreign) or one.removed,
     "surplus_draft": lambda one: one.documents() > 1,
     "booked_twice": lambda one: len([*one.posted, *one.undone, *one.foreign]) > 1,
     "partly_cancelled": lambda one: one.some_are("cancelled") and one.some_are("shipped"),

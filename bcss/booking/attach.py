@@ -8,13 +8,14 @@ first, and while an attempt may still land nothing is created again.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bcss.booking.body import comment_lines
 from bcss.booking.desk import Desk
 from bcss.businesscentral.records import DocumentSet
 from bcss.errors import BcssError, InDoubt
 from bcss.mapping.families import one_id
 from bcss.mapping.tracking import is_told
 from bcss.shipstation.records import Fulfillment, Shipment
-from bcss.units import Unit, entity_of
+from bcss.units import Tracking, Unit, entity_of
 
 ATTACH = "attach"
 # Of its intents, those with other outcomes are in doubt: confirming a unit closes them wholesale.
@@ -50,9 +51,14 @@ def attach(desk: Desk, units: Sequence[Unit]) -> None:
 
 def _untold(desk: Desk, unit: Unit) -> list[Shipment | Fulfillment]:
     evidence = desk.store.orders.evidence_of(desk.store.units.members(unit.unit_id))
-    if unit.draft is None:
-        return []
-    return [one for one in evidence.counting() if not is_told(one, unit.draft.tracking)]
+    tracking = unit.draft.tracking if unit.draft else _written(desk, unit)
+    return [one for one in evidence.counting() if not is_told(one, tracking)]
+
+
+def _written(desk: Desk, unit: Unit) -> Tracking:
+    """Read what a document tells that a rebuild found before its order could be drafted again."""
+    document = desk.bc.get_document(*_place(unit))
+    return Tracking(comments=tuple(line.description for line in comment_lines(document)))
 
 
 def _told_by(one: Shipment | Fulfillment) -> File:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bcss.booking.desk import Desk
+from bcss.booking.gone import gone
 from bcss.booking.judge import (
     Nothing,
     One,
@@ -15,7 +16,7 @@ from bcss.booking.judge import (
 )
 from bcss.booking.lookup import adopt, by_id, hidden, read_documents
 from bcss.businesscentral.records import Document
-from bcss.holds import Verdict, Why
+from bcss.holds import Verdict
 from bcss.mapping.readiness import NOT_SHIPPED
 from bcss.mapping.text import code
 from bcss.money import show
@@ -81,12 +82,7 @@ def _one(desk: Desk, unit: Unit, documents: list[Document], decision: Decision) 
 
 def _not_shown(desk: Desk, unit: Unit) -> None:
     """Hold a draft that is gone, under its reference as well as by its id."""
-    desk.hold(
-        unit,
-        Verdict(
-            Why.DRAFT_GONE, f"No document under {unit.reference}: {unit.draft_number} is gone."
-        ),
-    )
+    gone(desk, unit, f"No document under {unit.reference}: {unit.draft_number} is gone.")
 
 
 def _draft(desk: Desk, unit: Unit, document: Document, decision: Decision) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bcss.booking.desk import Desk
+from bcss.booking.gone import gone
 from bcss.booking.judge import Nothing, One, Several, Sighting, is_of_order, judge
 from bcss.booking.proof import is_unclear, posted_among
 from bcss.businesscentral.odata import CHUNK
@@ -16,7 +17,7 @@ from bcss.businesscentral.records import Answer, Document, DocumentSet
 from bcss.clock import FAR, iso
 from bcss.config.schema import DocumentKind
 from bcss.errors import RecordMissing, StopVendor
-from bcss.holds import Verdict, Why
+from bcss.holds import Verdict
 from bcss.mapping.text import code
 from bcss.units import State, Unit, entity_of
 
@@ -145,7 +146,7 @@ def _really_gone(desk: Desk, entity: DocumentSet, control: Unit) -> bool:
                 adopt(desk, control, invoice, posted=True)
                 return True
             name = control.draft_number or control.document_id
-            desk.hold(control, Verdict(Why.DRAFT_GONE, f"{name} is gone from {entity}."))
+            gone(desk, control, f"{name} is gone from {entity}.")
         return True
     return _renamed(desk, control, document)
 

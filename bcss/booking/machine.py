@@ -15,8 +15,8 @@ from bcss.booking.desk import BATCH, Desk, total_of
 from bcss.booking.lookup import apply, look_up
 from bcss.booking.post import limit_text, post
 from bcss.booking.track import track
-from bcss.booking.withdraw import CANCEL, REPLACE, clear, withdraw
-from bcss.units import State, Unit
+from bcss.booking.withdraw import clear, withdraw
+from bcss.units import CANCEL, REPLACE, State, Unit
 
 # Passes within one run: a second look at what was in doubt, a third after clearing up.
 _PASSES = 3

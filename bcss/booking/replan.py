@@ -10,7 +10,6 @@ from hashlib import sha256
 from typing import assert_never
 
 from bcss.booking.attach import ATTACH
-from bcss.booking.withdraw import CANCEL, REPLACE
 from bcss.holds import Verdict, Why
 from bcss.mapping.families import Evidence, Family, one_id
 from bcss.mapping.hashes import booked_hash, money_hash, track_hash
@@ -27,7 +26,7 @@ from bcss.mapping.readiness import (
 )
 from bcss.mapping.tracking import is_told
 from bcss.money import ZERO, show
-from bcss.units import AS_DRAFTED, CREDITED, Draft, State, Unit
+from bcss.units import AS_DRAFTED, CANCEL, CREDITED, REPLACE, Draft, State, Tracking, Unit
 
 _SHOWN_SINCE = (WAITING_FOR_SIBLING, WAITING_FOR_EVIDENCE)
 _FAMILY = (Why.VANISHED, Why.FAMILY_CHANGED, Why.PARTLY_CANCELLED, Why.KEY_SHARED)
@@ -200,10 +199,11 @@ def _booked(unit: Unit, family: Family, readiness: Readiness, moment: Moment) ->
 
 
 def _has_news(unit: Unit, family: Family) -> bool:
-    """Tell whether a number counts that the posted document does not tell (design §4.5)."""
-    if unit.draft is None or unit.state is not State.CONFIRMED:
+    """Tell whether a number counts that the posted document may not tell (design §4.5)."""
+    if unit.state is not State.CONFIRMED:
         return False
-    return any(not is_told(one, unit.draft.tracking) for one in family.evidence.counting())
+    told = unit.draft.tracking if unit.draft else Tracking()
+    return any(not is_told(one, told) for one in family.evidence.counting())
 
 
 def _approved(unit: Unit, family: Family, readiness: Readiness, moment: Moment) -> Step:

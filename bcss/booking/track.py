@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from bcss.booking.body import comment_lines, comments, provenance, renewals
 from bcss.booking.calls import Outcome
 from bcss.booking.desk import Desk
+from bcss.booking.gone import gone
 from bcss.booking.judge import is_posted
 from bcss.booking.lookup import adopt, made_from
 from bcss.businesscentral.odata import encode
@@ -58,9 +59,7 @@ def _renew(desk: Desk, unit: Unit) -> bool:
             if invoice is not None:
                 adopt(desk, unit, invoice, posted=True)
                 return False
-            desk.hold(
-                unit, Verdict(Why.DRAFT_GONE, f"Draft {unit.draft_number} was deleted by somebody.")
-            )
+            gone(desk, unit, f"Draft {unit.draft_number} was deleted by somebody.")
     except BcssError as error:
         with desk.write():
             if not desk.stops(error):

@@ -7,6 +7,7 @@ from bcss.booking.body import carries_quantity, differences
 from bcss.booking.calls import Outcome
 from bcss.booking.desk import Desk
 from bcss.booking.explain import standing_text
+from bcss.booking.gone import gone, leave
 from bcss.booking.judge import Several, edited, is_posted, may_delete, twice
 from bcss.booking.lookup import adopt, made_from
 from bcss.booking.proof import posted_among
@@ -15,10 +16,7 @@ from bcss.errors import BcssError, RecordChanged, RecordMissing, RecordRefused
 from bcss.holds import Verdict, Why
 from bcss.mapping.text import clean
 from bcss.money import ZERO
-from bcss.units import State, Unit, entity_of
-
-REPLACE = "replace"
-CANCEL = "cancel"
+from bcss.units import CANCEL, REPLACE, State, Unit, entity_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def withdraw(desk: Desk, units: Sequence[Unit]) -> None:
                 if invoice is not None:
                     _posted_by_hand(desk, unit, invoice)
                 else:
-                    _gone(desk, unit)
+                    gone(desk, unit, f"Draft {unit.draft_number} was deleted by somebody.")
             continue
         if is_posted(document, unit):
             with desk.write():
@@ -148,7 +146,7 @@ def _remove(desk: Desk, removals: Sequence[_Removal]) -> None:
                 job.unit, intent_id, "done", f"deleted draft {job.document.number}: {job.reason}"
             )
             if job.then is not None:
-                _leave(desk, job.unit, job.then, job.reason)
+                leave(desk, job.unit, job.then)
             return True
         return _kept(desk, job, intent_id, outcome.error)
 
@@ -165,29 +163,3 @@ def _kept(desk: Desk, job: _Removal, intent_id: int, error: BcssError) -> bool:
         return True
     desk.note(job.unit, "outcome", error.message, status="in doubt")
     return not desk.stops(error)
-
-
-def _leave(desk: Desk, unit: Unit, then: State, reason: str) -> None:
-    desk.report.dropped += then is State.DROPPED
-    desk.save(
-        unit,
-        state=then,
-        document_id="",
-        draft_number="",
-        verified=False,
-        tracked_hash="",
-        waiting="cancelled" if reason == CANCEL else "",
-        waiting_since=None,
-    )
-    desk.store.news.add_unit(unit.unit_id)
-
-
-def _gone(desk: Desk, unit: Unit) -> None:
-    """Treat a draft that is not there any more: fine for a cancelled order, doubtful else."""
-    desk.store.units.close_open(unit.unit_id, "gone", desk.now())
-    intents = desk.store.units.intents(unit.unit_id)
-    ours = any(one.step == "delete" and one.document_id == unit.document_id for one in intents)
-    if unit.waiting == CANCEL or ours:
-        _leave(desk, unit, State.DROPPED if unit.waiting == CANCEL else State.SEEN, unit.waiting)
-        return
-    desk.hold(unit, Verdict(Why.DRAFT_GONE, f"Draft {unit.draft_number} was deleted by somebody."))

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from bcss.cli.render import when
 from bcss.cli.words import memo_words, standing
 from bcss.clock import parse_utc
-from bcss.holds import Hold, Why
+from bcss.holds import REPLAY, Hold, Why
 from bcss.money import show
 from bcss.store.db import Store
 from bcss.store.trail import Entry
@@ -19,7 +19,7 @@ from bcss.units import CREDITED, REVERSING, State, Unit
 _DECIDED = ("approved", "ignored", "reopened")
 _TOLD = (*_DECIDED, "confirmed", CREDITED)
 # Who ends holds without being a person.
-_MACHINES = ("bcss", "replay")
+_MACHINES = ("bcss", REPLAY)
 _DISPUTED = (Why.POSTED_TOTAL_DIFFERS, Why.BOOKED_TWICE)
 _NOTE = " Note: "
 _LABEL = re.compile(r"\bH-\d+(?: \([\w-]+\))?")

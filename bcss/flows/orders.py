@@ -11,6 +11,8 @@ from bcss.flows.newcustomers import create_customers
 from bcss.flows.planning import plan
 from bcss.flows.reversal import reverse_approved
 from bcss.flows.route import tracking_route
+from bcss.mapping.readiness import WAITING_FOR_POLL
+from bcss.units import CANCEL, REPLACE
 
 FLOW = "pull-orders"
 
@@ -46,7 +48,7 @@ def _make(conn: Connection, desk: Desk) -> None:
 
 def settle_polls(conn: Connection) -> None:
     """Poll once more when an order changed at the very moment the last poll began (§4.1)."""
-    waiting = [one for one in conn.store.units.unfinished() if one.waiting == "waiting-for-poll"]
+    waiting = [one for one in conn.store.units.unfinished() if one.waiting == WAITING_FOR_POLL]
     if not waiting or conn.polls > 1:
         return
     conn.polled_at = None
@@ -56,7 +58,7 @@ def settle_polls(conn: Connection) -> None:
 
 def _withdrawals(desk: Desk) -> bool:
     units = desk.chosen(desk.store.units.unfinished())
-    return any(unit.waiting in ("replace", "cancel") and not unit.held for unit in units)
+    return any(unit.waiting in (REPLACE, CANCEL) and not unit.held for unit in units)
 
 
 def desk_of(conn: Connection, flow: str, only: frozenset[int] | None = None) -> Desk:

@@ -10,14 +10,14 @@ from bcss.flows.connection import Connection
 from bcss.flows.orders import pull_orders
 from bcss.flows.planning import IGNORED
 from bcss.flows.shipments import pull_shipments
-from bcss.holds import Hold, Why
+from bcss.holds import REPLAY, Hold, Why
 from bcss.mapping.text import clean
 from bcss.shipstation import streams
 from bcss.store.queue import Queue
 from bcss.store.trail import Event
 from bcss.units import AFTER_POST, State, Unit
 
-FLOW = "replay"
+FLOW = REPLAY
 # What was posted is not looked at again by itself, so only a person can end these.
 _DECISIONS = (Why.POSTED_TOTAL_DIFFERS, Why.BOOKED_TWICE)
 _BY_EVIDENCE = (Why.NO_SHIP_EVIDENCE, Why.VOIDED_AFTER_POST, Why.WAITING_TOO_LONG)
@@ -92,7 +92,7 @@ def replay(conn: Connection, choice: Choice) -> None:
 
 
 def _settle(conn: Connection, chosen: Chosen, *, tried: bool) -> None:
-    """End the holds of what is no longer held, and hold again what nobody got to."""
+    """Say what is still held, and hold again what nobody got to."""
     with conn.store.write():
         for unit in chosen.units:
             current = conn.store.units.get(unit.unit_id)
@@ -102,10 +102,9 @@ def _settle(conn: Connection, chosen: Chosen, *, tried: bool) -> None:
                 said = f": {hold.message}" if hold else "."
                 conn.report.notes.append(f"{unit.order_number} is still held, {current.held}{said}")
                 continue
-            if not tried and conn.store.holds.open_for(subject):
+            booked = current.state in AFTER_POST and unit.state not in AFTER_POST
+            if not tried and not booked and conn.store.holds.open_for(subject):
                 conn.store.units.save(replace(current, held=unit.held))
-            else:
-                conn.store.holds.close(subject, conn.now(), by=FLOW, note="tried again")
 
 
 def _named(conn: Connection, texts: Iterable[str]) -> list[Unit]:

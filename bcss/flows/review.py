@@ -10,7 +10,7 @@ from bcss.booking.judge import check_draft, check_totals
 from bcss.booking.lookup import adopt
 from bcss.booking.replan import REVERSE, shape
 from bcss.booking.reverse import LOOK_AGAIN
-from bcss.booking.withdraw import CANCEL, REPLACE, edited_meanwhile
+from bcss.booking.withdraw import edited_meanwhile
 from bcss.businesscentral.records import Document
 from bcss.errors import FixConfig
 from bcss.flows import anew
@@ -36,7 +36,7 @@ from bcss.mapping.hashes import booked_hash
 from bcss.mapping.text import clean
 from bcss.money import show
 from bcss.store.trail import Event
-from bcss.units import AFTER_POST, AS_DRAFTED, REVERSING, State, Unit
+from bcss.units import AFTER_POST, AS_DRAFTED, CANCEL, REPLACE, REVERSING, State, Unit
 
 __all__ = ["Decision", "approve", "assign", "find", "ignore"]
 

@@ -6,6 +6,7 @@ from bcss.flows.capture import capture
 from bcss.flows.connection import Connection
 from bcss.flows.orders import desk_of, settle_polls
 from bcss.flows.planning import plan
+from bcss.holds import REPLAY
 from bcss.units import State
 
 FLOW = "pull-shipments"
@@ -24,10 +25,19 @@ def _pull(conn: Connection, only: frozenset[int] | None) -> None:
         settle_polls(conn)
     states = [State.DRAFTED, State.POST_INTENT, State.POSTED]
     units = conn.store.units
-    if not units.in_states(states) and not units.waiting_for(ATTACH):
-        return
-    _limit_first_run(conn)
-    post_ready(desk_of(conn, FLOW, only))
+    if units.in_states(states) or units.waiting_for(ATTACH):
+        _limit_first_run(conn)
+        post_ready(desk_of(conn, FLOW, only))
+    if not conn.report.errors:
+        _end_replayed(conn, only)
+
+
+def _end_replayed(conn: Connection, only: frozenset[int] | None) -> None:
+    """End the holds of what a replay took up and nothing holds now; the replay may have died."""
+    with conn.store.write():
+        for hold in conn.store.holds.taken_up():
+            if only is None or hold.subject in {f"unit:{one}" for one in only}:
+                conn.store.holds.close(hold.subject, conn.now(), by=REPLAY, note="tried again")
 
 
 def _limit_first_run(conn: Connection) -> None:

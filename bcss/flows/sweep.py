@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bcss.booking.desk import Desk
+from bcss.booking.gone import gone
 from bcss.booking.judge import Nothing, One, Several, is_posted, is_under, judge
 from bcss.booking.lookup import adopt, by_id, read_documents
 from bcss.booking.machine import batches, confirm_open
-from bcss.booking.withdraw import CANCEL, REPLACE, clear
+from bcss.booking.withdraw import clear
 from bcss.businesscentral.records import Document
 from bcss.clock import iso, parse_utc
 from bcss.flows.capture import capture, keep_batch, subject_of
@@ -16,10 +17,10 @@ from bcss.flows.deleted import ids_of, note_deleted
 from bcss.flows.orders import desk_of
 from bcss.flows.planning import IGNORED, plan
 from bcss.flows.rebuild import find_unborn
-from bcss.holds import Verdict, Why
+from bcss.holds import Verdict
 from bcss.shipstation import streams
 from bcss.store.trail import Event
-from bcss.units import State, Unit
+from bcss.units import CANCEL, REPLACE, State, Unit
 
 FLOW = "sweep"
 AGE = timedelta(hours=20)
@@ -161,7 +162,7 @@ def _compare_documents(desk: Desk, units: Sequence[Unit]) -> int:
                     adopt(desk, unit, document, posted=True)
                 case Nothing() if unit.unit_id in asked:
                     text = f"{unit.draft_number} was deleted in Business Central by somebody."
-                    desk.hold(unit, Verdict(Why.DRAFT_GONE, text))
+                    gone(desk, unit, text)
                 case _:
                     _note_credit(desk, unit, mine)
     clear(desk, crowded)

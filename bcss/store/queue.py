@@ -240,6 +240,13 @@ class Queue:
         """Return everything that is held, oldest first."""
         return self._where("closed_at IS NULL ORDER BY since, hold_id")
 
+    def taken_up(self) -> list[Hold]:
+        """Return the open holds of units that nothing holds: a replay is trying them again."""
+        return self._where(
+            "closed_at IS NULL AND subject IN "
+            "(SELECT 'unit:' || unit_id FROM unit WHERE held = '') ORDER BY hold_id"
+        )
+
     def stopping(self) -> dict[int, Hold]:
         """Return the stores for which posting is stopped, each with the hold that stops it.
 

@@ -3,6 +3,7 @@
 A test tells its counts by `record_property("counts", {...})`; pytest-xdist carries them over.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -40,7 +41,7 @@ def _failures(reports: Iterable[Any]) -> Counter[str]:
     return Counter(
         {
             "double bookings": text.count("I1 "),
-            "losses": text.count("I2 "),
+            "losses": len(re.findall(r"I2 \S+: lost", text)),
             "strays": text.count("I3 "),
         }
     )
