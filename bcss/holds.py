@@ -293,7 +293,8 @@ REASONS: dict[Why, Reason] = {
     ),
     Why.CREDITED_BY_HAND: Reason(
         _PERSON,
-        "The invoice was credited by hand; approve to book the order again, else ignore the hold.",
+        "The invoice was credited by hand, or before this database was built again; approve to book "
+        "the order again, else ignore the hold.",
         "books the order again as it is now, beside the credited invoice",
     ),
     Why.REFUSED_BY_SHIPSTATION: Reason(

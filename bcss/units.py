@@ -40,6 +40,9 @@ REVERSING = (
     State.REV_POSTED,
 )
 CREDITED = "credited"
+# Credited before bcss has seen it stand, as after a rebuild: whether to book the order again is
+# not known.
+CREDITED_UNSEEN = "credited-unseen"
 # How a person's approval of a draft as it stands is noted on its unit, before the draft's tag.
 AS_DRAFTED = "draft:"
 # Why a draft that stands is to be taken back: for another one, or for good.
@@ -159,6 +162,11 @@ class Unit:
     memo_date: str = ""
     config: str = ""
     updated_at: datetime | None = None
+
+    @property
+    def is_credited(self) -> bool:
+        """Tell whether the document that was booked is credited."""
+        return self.waiting in (CREDITED, CREDITED_UNSEEN)
 
     @property
     def marker(self) -> str:

@@ -75,7 +75,7 @@ def problems(
         found += [f"I1 {number}: booked {len(rows)} times"] if len(rows) > 1 else []
     excuses, stopped = _excuses(database)
     held = {one.number for one in excuses if not one.waits} | stopped
-    waiting = {one.number for one in excuses if one.waits and one.reason != "credited"}
+    waiting = {one.number for one in excuses if one.waits and not one.reason.startswith("credited")}
     found += unfounded(excuses, _Witness(world, absorbed | families, books, acts).facts)
     for number, family in families.items():
         posted, drafts = books.posted[number], books.drafts[number]

@@ -9,6 +9,8 @@ from bcss.mapping.text import code
 from bcss.mapping.tracking import with_marker
 from bcss.units import Draft, DraftLine, Unit, entity_of, marker
 
+# Of what differs, that which a new label changes.
+_DATES = ("posting date", "document date")
 _MARKER = re.compile(r"\(bcss ([0-9a-f]{10})-([0-9]{1,9})\)$")
 
 
@@ -86,11 +88,7 @@ def differences(draft: Draft, unit: Unit, document: Document) -> list[str]:
     Empty when the document is what bcss wrote. The comment lines are compared without the
     attempt, which a late create may have left behind.
     """
-    found = header_differences(draft, document)
-    ours = [_sent(line) for line in draft.lines]
-    theirs = [_read(line) for line in document.lines if not _is_comment(line)]
-    if ours != theirs:
-        found += _line_differences(ours, theirs)
+    found = [*_header_differences(draft, document), *_goods_differences(draft, document)]
     wanted = [_unmarked(text) for text in comments(draft, unit.unit_hash, 0)]
     present = [_unmarked(line.description) for line in document.lines if _is_comment(line)]
     if wanted != present:
@@ -98,7 +96,20 @@ def differences(draft: Draft, unit: Unit, document: Document) -> list[str]:
     return found
 
 
-def header_differences(draft: Draft, document: Document) -> list[str]:
+def content_differences(draft: Draft, document: Document) -> list[str]:
+    """Name what differs besides the dates and comment lines, which follow the labels."""
+    header = _header_differences(draft, document)
+    kept = [one for one in header if not one.startswith(_DATES)]
+    return [*kept, *_goods_differences(draft, document)]
+
+
+def _goods_differences(draft: Draft, document: Document) -> list[str]:
+    ours = [_sent(line) for line in draft.lines]
+    theirs = [_read(line) for line in document.lines if not _is_comment(line)]
+    return _line_differences(ours, theirs) if ours != theirs else []
+
+
+def _header_differences(draft: Draft, document: Document) -> list[str]:
     """Name every header field that differs from what was sent."""
     pairs: list[tuple[str, object, object]] = [
         ("customer", code(document.customer_number), code(draft.customer)),

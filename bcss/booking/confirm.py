@@ -10,6 +10,7 @@ from bcss.booking.judge import (
     One,
     Several,
     check_totals,
+    is_credited,
     is_of_order,
     is_posted,
     is_under,
@@ -21,7 +22,7 @@ from bcss.booking.proof import stands
 from bcss.businesscentral.records import Document, DocumentSet
 from bcss.holds import BY_HAND, Verdict, Why
 from bcss.money import show
-from bcss.units import AS_DRAFTED, State, Tracking, Unit
+from bcss.units import AS_DRAFTED, CREDITED, CREDITED_UNSEEN, State, Tracking, Unit
 
 
 def confirm(desk: Desk, units: Sequence[Unit]) -> list[tuple[Unit, Several]]:
@@ -44,8 +45,10 @@ def confirm(desk: Desk, units: Sequence[Unit]) -> list[tuple[Unit, Several]]:
                     _vanished(desk, unit)
                 case Verdict() as verdict:
                     desk.hold(unit, verdict)
-                case Several() as several:
-                    crowded.append((unit, several))
+                case Several(keep=keep) as several:
+                    if keep.id in (unit.document_id, unit.invoice_id):
+                        _one(desk, unit, keep, drafts.get(unit.unit_id))
+                    crowded.append((desk.store.units.get(unit.unit_id), several))
                 case One(document=document):
                     _one(desk, unit, document, drafts.get(unit.unit_id))
     return crowded
@@ -106,14 +109,12 @@ def _posted(desk: Desk, unit: Unit, document: Document) -> None:
         document_number=document.number,
         invoice_id=document.id if document.order_id or is_of_order(document, unit) else "",
         bc_total=document.total_including_tax,
-        waiting="",
+        waiting=CREDITED_UNSEEN if is_credited(document) else "",
         sent_at=None,
     )
     if not unit.post_attempted:
         posted = _by_somebody(desk, posted, document)
-    verdict = (
-        check_totals(posted.draft, document, Why.POSTED_TOTAL_DIFFERS) if posted.draft else None
-    )
+    verdict = _compared(desk, posted, document)
     if verdict is not None and not unit.post_attempted:
         verdict = replace(verdict, message=f"{verdict.message} {BY_HAND}")
     if verdict is not None and not _accepted(unit, document):
@@ -128,6 +129,17 @@ def _posted(desk: Desk, unit: Unit, document: Document) -> None:
         status="confirmed",
     )
     desk.report.confirmed += 1
+
+
+def _compared(desk: Desk, posted: Unit, document: Document) -> Verdict | None:
+    """Compare what was posted; what is credited already is planned again instead."""
+    if posted.waiting == CREDITED_UNSEEN:
+        desk.note(posted, "evidence", f"{document.number} is credited already", status=CREDITED)
+        desk.store.news.add_unit(posted.unit_id)
+        return None
+    if posted.draft is None:
+        return None
+    return check_totals(posted.draft, document, Why.POSTED_TOTAL_DIFFERS)
 
 
 def _by_somebody(desk: Desk, unit: Unit, document: Document) -> Unit:

@@ -14,7 +14,7 @@ from bcss.booking.calls import Outcome, send_all, send_in_turn
 from bcss.businesscentral.client import BusinessCentralClient
 from bcss.clock import FAR, Clock
 from bcss.errors import BcssError, RetryLater, StopVendor
-from bcss.holds import Verdict
+from bcss.holds import Verdict, Why
 from bcss.money import ZERO, show
 from bcss.store.db import Store
 from bcss.store.queue import About
@@ -161,8 +161,12 @@ class Desk:
         return self.save(unit, held=str(verdict.why))
 
     def hold_anew(self, unit: Unit, verdict: Verdict) -> Unit:
-        """Hold what a person has not decided about already, inside the caller's transaction."""
-        if self.store.holds.was_decided(f"unit:{unit.unit_id}", verdict):
+        """Hold what a person has not decided about already, inside the caller's transaction.
+
+        What stops a store is decided first: another hold would let it post again.
+        """
+        decided = self.store.holds.was_decided(f"unit:{unit.unit_id}", verdict)
+        if decided or unit.held == Why.POSTED_TOTAL_DIFFERS:
             return unit
         return self.hold(unit, verdict)
 

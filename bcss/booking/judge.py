@@ -13,7 +13,8 @@ from bcss.mapping.text import code
 from bcss.money import show
 from bcss.units import AFTER_POST, Draft, Unit
 
-_NEVER_DRAFT = ("Paid", "Canceled", "Corrective")
+_CREDITED = ("Canceled", "Corrective")
+_NEVER_DRAFT = ("Paid", *_CREDITED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,11 @@ def is_posted(document: Document, unit: Unit) -> bool:
         return True
     known_draft = document.id == unit.document_id and unit.draft_number
     return bool(known_draft) and document.number != unit.draft_number
+
+
+def is_credited(document: Document) -> bool:
+    """Tell whether a corrective credit memo stands against a document."""
+    return document.status in _CREDITED
 
 
 def check_draft(draft: Draft, unit: Unit, document: Document) -> Verdict | None:

@@ -26,7 +26,7 @@ from bcss.mapping.readiness import (
 )
 from bcss.mapping.tracking import is_told
 from bcss.money import ZERO, show
-from bcss.units import AS_DRAFTED, CANCEL, CREDITED, REPLACE, Draft, State, Tracking, Unit
+from bcss.units import AS_DRAFTED, CANCEL, CREDITED_UNSEEN, REPLACE, Draft, State, Tracking, Unit
 
 _SHOWN_SINCE = (WAITING_FOR_SIBLING, WAITING_FOR_EVIDENCE)
 _FAMILY = (Why.VANISHED, Why.FAMILY_CHANGED, Why.PARTLY_CANCELLED, Why.KEY_SHARED)
@@ -186,7 +186,7 @@ def _booked(unit: Unit, family: Family, readiness: Readiness, moment: Moment) ->
     if isinstance(readiness, Verdict) and readiness.why is Why.KEY_SHARED:
         # another order, which the document never stood for
         return Step(unit, None if unit.approved == shared(readiness.content) else readiness)
-    verdict = _after_post(unit, family, merged_into(readiness))
+    verdict = _after_post(unit, family, readiness)
     if unit.waiting == WAITING_FOR_POLL:
         unit = replace(unit, waiting="")
     if verdict is None and readiness == Wait(WAITING_FOR_POLL) and _has_news(unit, family):
@@ -199,8 +199,8 @@ def _booked(unit: Unit, family: Family, readiness: Readiness, moment: Moment) ->
 
 
 def _has_news(unit: Unit, family: Family) -> bool:
-    """Tell whether a number counts that the posted document may not tell (design §4.5)."""
-    if unit.state is not State.CONFIRMED:
+    """Tell whether a number counts that the posted document, which stands, may not tell (§4.5)."""
+    if unit.state is not State.CONFIRMED or unit.is_credited:
         return False
     told = unit.draft.tracking if unit.draft else Tracking()
     return any(not is_told(one, told) for one in family.evidence.counting())
@@ -221,7 +221,7 @@ def merged_into(readiness: Readiness) -> str:
     return ""
 
 
-def _after_post(unit: Unit, family: Family, merged: str) -> Verdict | None:
+def _after_post(unit: Unit, family: Family, readiness: Readiness) -> Verdict | None:
     """Say what changed after booking, with the correction that approving carries out."""
     number = unit.document_number or unit.draft_number
     if unit.approved == f"{AS_IS}{shape(unit.money_hash, family.evidence)}":
@@ -230,8 +230,8 @@ def _after_post(unit: Unit, family: Family, merged: str) -> Verdict | None:
         f"Approving posts a corrective credit memo over {number} "
         f"({show(unit.bc_total or ZERO, unit.currency)}), dated the day of approval"
     )
-    undone = unit.waiting == CREDITED
-    ended = _ended(family, merged)
+    undone = unit.is_credited
+    ended = _ended(family, merged_into(readiness))
     if ended is not None:
         why, word = ended
         text = f"{word} in ShipStation; {number} is booked. {credit}, and books nothing more."
@@ -246,7 +246,8 @@ def _after_post(unit: Unit, family: Family, merged: str) -> Verdict | None:
     if family.evidence.outbound() and not family.evidence.counting():
         text = f"Every label is voided; {number} is booked. {credit}."
         return None if undone else Verdict(Why.VOIDED_AFTER_POST, text)
-    return None
+    ships = isinstance(readiness, Draft) and not readiness.open
+    return _unseen(number) if ships and unit.waiting == CREDITED_UNSEEN else None
 
 
 def _is_edited(unit: Unit, family: Family) -> bool:
@@ -273,6 +274,15 @@ def credited_by_hand(number: str, total: str) -> Verdict:
     text = (
         f"{number} was credited in Business Central by somebody, and the order was edited after it "
         f"was booked; its total is {total} now. Approving books the order again as it is then."
+    )
+    return Verdict(Why.CREDITED_BY_HAND, text)
+
+
+def _unseen(number: str) -> Verdict:
+    """Ask about a sent order whose only invoice was credited before bcss has seen it stand."""
+    text = (
+        f"{number} is credited in Business Central, the order is sent, and this database does not "
+        "know whether it is to be booked again. Approving books the order again as it is then."
     )
     return Verdict(Why.CREDITED_BY_HAND, text)
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bcss.booking.body import carries_quantity, differences
+from bcss.booking.body import carries_quantity, content_differences, differences
 from bcss.booking.calls import Outcome
 from bcss.booking.desk import Desk
 from bcss.booking.explain import standing_text
@@ -16,7 +16,7 @@ from bcss.errors import BcssError, RecordChanged, RecordMissing, RecordRefused
 from bcss.holds import Verdict, Why
 from bcss.mapping.text import clean
 from bcss.money import ZERO
-from bcss.units import CANCEL, REPLACE, State, Unit, entity_of
+from bcss.units import CANCEL, REPLACE, Draft, State, Unit, entity_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +117,14 @@ def _objection(unit: Unit, document: Document) -> Verdict | None:
 
 def edited_meanwhile(unit: Unit, document: Document) -> Verdict | None:
     """Say how a person has changed a draft that was to be taken back, since the order changed too."""
-    found = differences(unit.draft, unit, document) if unit.draft else []
+    found = _edits(unit.draft, unit, document) if unit.draft else []
     return _left_standing(unit, document, found) if found else None
+
+
+def _edits(draft: Draft, unit: Unit, document: Document) -> list[str]:
+    """Name what a person changed, but for what bcss itself was about to bring up to date."""
+    renewed = unit.tracked_hash.endswith(unit.track_hash)
+    return differences(draft, unit, document) if renewed else content_differences(draft, document)
 
 
 def _left_standing(unit: Unit, document: Document, found: Sequence[str]) -> Verdict:

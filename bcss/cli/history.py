@@ -46,7 +46,7 @@ def told_of(store: Store, units: Sequence[Unit], zone: ZoneInfo) -> str:
     for unit in units:
         rows = [row for row in store.trail.of([f"unit:{unit.unit_id}"]) if row.status in _TOLD]
         decisions = list(_decisions(unit, rows, zone))
-        eventful = eventful or bool(decisions) or unit.waiting == CREDITED
+        eventful = eventful or bool(decisions) or unit.is_credited
         found += [*decisions, *_booking(store, unit, rows), *_credit(unit, rows)]
     if not eventful or not found:
         return ""
@@ -76,7 +76,7 @@ def _named(unit: Unit) -> str:
 
 def _credit(unit: Unit, rows: Sequence[Entry]) -> Iterator[Happening]:
     at = next((parse_utc(row.at) for row in rows if row.status == CREDITED), unit.updated_at)
-    if unit.waiting == CREDITED and at is not None:
+    if unit.is_credited and at is not None:
         text = f"{unit.document_number} credited{memo_words(unit)}"
         yield Happening(at, unit.generation * 3 + 2, text)
 
@@ -152,7 +152,7 @@ def came_of(store: Store, hold: Hold, zone: ZoneInfo) -> str:
 
 def corrected(unit: Unit, newest: Unit) -> str:
     """Say by what an invoice was credited, and what its order is booked by now."""
-    if unit.waiting != CREDITED:
+    if not unit.is_credited:
         return ""
     text = f"{_named(unit)} credited{memo_words(unit)}"
     if newest.unit_id == unit.unit_id:
@@ -179,10 +179,10 @@ def corrections(store: Store, after: int) -> list[dict[str, Any]]:
 
 def _correction(store: Store, units: Sequence[Unit]) -> dict[str, Any]:
     newest = units[-1]
-    credited = next((one for one in reversed(units) if one.waiting == CREDITED), None)
+    credited = next((one for one in reversed(units) if one.is_credited), None)
     holds = store.holds.of([f"unit:{one.unit_id}" for one in units])
     ended = [hold.label for hold in holds if hold.closed_at is not None]
-    booked = newest if newest.document_number and newest.waiting != CREDITED else None
+    booked = newest if newest.document_number and not newest.is_credited else None
     text = corrected(credited, newest) if credited else f"booked as {_named(newest)}."
     return {
         "hold": ended[-1] if ended else "",

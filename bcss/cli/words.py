@@ -11,7 +11,7 @@ from bcss.clock import parse_utc
 from bcss.config.schema import Config, DocumentKind, StoreRule
 from bcss.holds import REASONS, Hold, Release, Why
 from bcss.money import show
-from bcss.units import CREDITED, State, Unit
+from bcss.units import State, Unit
 
 Priced = TypeVar("Priced", Unit, Hold)
 KINDS = {
@@ -206,7 +206,7 @@ def _drafted(unit: Unit) -> str:
 
 def _booked(unit: Unit) -> str:
     number = unit.document_number or unit.draft_number
-    if unit.waiting == CREDITED:
+    if unit.is_credited:
         return f"It was booked as {number}, which was credited{memo_words(unit)}."
     done = "posted" if unit.kind.posts else "made"
     on = f" on {unit.ship_date}" if unit.ship_date else ""

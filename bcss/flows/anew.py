@@ -7,7 +7,7 @@ Business Central, as every read that decides something.
 from dataclasses import dataclass, replace
 
 from bcss.booking.desk import Desk, about
-from bcss.booking.judge import Several, is_posted, is_under, judge
+from bcss.booking.judge import Several, is_credited, is_posted, is_under, judge
 from bcss.booking.lookup import by_id, read_documents
 from bcss.booking.proof import is_unclear, posted_among
 from bcss.booking.replan import credited_by_hand
@@ -25,7 +25,6 @@ from bcss.units import CREDITED, State, Unit
 
 FLOW = "review"
 _MEMBERS = 50
-_CREDITED = "Canceled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +77,13 @@ def read_again(conn: Connection, unit: Unit) -> None:
     plan_again(conn, members)
 
 
-def is_credited(conn: Connection, unit: Unit) -> bool:
+def is_undone(conn: Connection, unit: Unit) -> bool:
     """Tell whether somebody has credited a unit's invoice in Business Central."""
     try:
         invoice = conn.bc.get_document(DocumentSet.INVOICES, invoice_of(unit))
     except RecordMissing:
         return False  # the correction itself says what is missing
-    return invoice.status == _CREDITED
+    return is_credited(invoice)
 
 
 def hold_credited(conn: Connection, unit: Unit) -> Hold | None:

@@ -16,7 +16,7 @@ from bcss.mapping.reference import Identity, hashed_form, plain_form, unit_hash
 from bcss.mapping.text import code
 from bcss.money import ZERO
 from bcss.shipstation.records import Order
-from bcss.units import AFTER_POST, CREDITED, REVERSING, State, Unit
+from bcss.units import AFTER_POST, REVERSING, State, Unit
 
 _FETCHES = 50
 VANISHED = "vanished"
@@ -116,7 +116,7 @@ def _absorbed_is_booked(absorbed: Sequence[Unit]) -> Verdict | None:
 
 def _is_billed(unit: Unit) -> bool:
     billed = unit.state in (State.CONFIRMED, *REVERSING) and _is_posted(unit)
-    return billed and unit.waiting != CREDITED
+    return billed and not unit.is_credited
 
 
 def _has_paper(unit: Unit) -> bool:

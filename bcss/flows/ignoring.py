@@ -105,7 +105,9 @@ def _left(conn: Connection, unit: Unit, hold: Hold, sight: Sight, by: str) -> tu
 
 def _stays(conn: Connection, unit: Unit, hold: Hold) -> tuple[Unit, str]:
     """Let a booked document stand for the order as it is now, until that changes again."""
-    number = unit.document_number or unit.draft_number
+    number = unit.document_number or unit.draft_number or "Its document"
+    if hold.why == Why.SURPLUS_DRAFT:  # says nothing of the order, nor whether it is confirmed
+        return replace(unit, held="", updated_at=conn.now()), f"{number} stays booked as it is."
     approved = AS_IS + shape(unit.money_hash, evidence_of(conn, unit))
     if hold.why in _POSTED:
         approved = f"posted:{number}"  # says nothing of the order, which may have changed since

@@ -136,7 +136,7 @@ def _judged_anew(conn: Connection, unit: Unit, hold: Hold) -> bool:
     anew.read_again(conn, unit)
     unchanged(conn, hold)
     unit = conn.store.units.get(unit.unit_id)
-    if not anew.is_credited(conn, unit):
+    if not anew.is_undone(conn, unit):
         return False
     if hold.why == Why.EDITED_AFTER_POST:
         raise has_changed(conn, hold, anew.hold_credited(conn, unit))

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from bcss.booking.desk import Desk
 from bcss.booking.gone import gone
-from bcss.booking.judge import Nothing, One, Several, is_posted, is_under, judge
+from bcss.booking.judge import Nothing, One, Several, is_credited, is_posted, is_under, judge
 from bcss.booking.lookup import adopt, by_id, read_documents
 from bcss.booking.machine import batches, confirm_open
 from bcss.booking.withdraw import clear
@@ -20,13 +20,12 @@ from bcss.flows.rebuild import find_unborn
 from bcss.holds import Verdict
 from bcss.shipstation import streams
 from bcss.store.trail import Event
-from bcss.units import CANCEL, REPLACE, State, Unit
+from bcss.units import CANCEL, CREDITED, REPLACE, State, Unit
 
 FLOW = "sweep"
 AGE = timedelta(hours=20)
 SPAN = timedelta(days=35)
 _KEY = "swept"
-_CREDITED = ("Canceled", "Corrective")
 _MOST_LOST = 50  # documents a group may ask for by their ids
 _RECORDS = ("record:orders:", "record:shipments:", "record:fulfillments:")
 
@@ -174,12 +173,12 @@ def _under(found: Sequence[Document], unit: Unit) -> list[Document]:
 
 
 def _note_credit(desk: Desk, unit: Unit, documents: Sequence[Document]) -> None:
-    credited = next((one for one in documents if one.status in _CREDITED), None)
-    if credited is None or unit.waiting == "credited":
+    credited = next((one for one in documents if is_credited(one)), None)
+    if credited is None or unit.is_credited:
         return
     text = f"{credited.number} was credited in Business Central"
-    desk.note(unit, "evidence", text, status="credited")
-    desk.save(unit, waiting="credited")
+    desk.note(unit, "evidence", text, status=CREDITED)
+    desk.save(unit, waiting=CREDITED)
 
 
 def _stands(unit: Unit) -> bool:

@@ -343,3 +343,22 @@ def credit_by_hand(stage: Stage, *, post: bool = True) -> None:
     memo = posting.make_corrective_credit_memo(books, invoice)
     if post:
         posting.post(books, memo)
+
+
+def test_a_label_that_comes_after_a_credit_is_attached_to_nothing(tmp_path: Path) -> None:
+    """The note of the credit and that of the label replaced each other with every sweep."""
+    stage = Stage.of(tmp_path, NUMBER)
+    stage.ship(NUMBER)
+    stage.run()
+    credit_by_hand(stage)
+    stage.pass_time(86_400)
+    stage.run()
+    stage.ship(NUMBER, trackingNumber="1ZLATER")
+
+    for _ in range(2):
+        stage.run()
+        stage.pass_time(86_400)
+        stage.run()
+
+    assert stage.rows("documentAttachments") == []
+    assert (stage.unit(NUMBER).is_credited, stage.holds()) == (True, [])

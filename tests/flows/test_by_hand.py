@@ -198,6 +198,60 @@ def test_a_second_draft_by_hand_is_a_surplus_draft(tmp_path: Path, release: bool
     assert len(stage.invoices) == 2
 
 
+def test_a_second_draft_is_decided_before_what_became_of_the_order(tmp_path: Path) -> None:
+    """Each run replaced one hold by the other, under a new number and without its age."""
+    stage = shipped(tmp_path)
+    second = typed(stage, copied(stage), post=False)
+    stage.ss("cancel", NUMBER)
+    stage.run()
+    assert reasons(stage) == [Why.CANCELLED_AFTER_POST]
+    sweep(stage)
+    (first,) = stage.holds()
+
+    for _ in range(3):
+        sweep(stage)
+        stage.run()
+
+    assert (first.why, stage.holds()) == (Why.SURPLUS_DRAFT, [first])
+    stage.bc("delete_by_person", id=second["id"])
+    stage.decide(review.approve)
+    stage.run()
+    assert reasons(stage) == [Why.CANCELLED_AFTER_POST]
+
+
+def test_leaving_a_second_draft_says_nothing_of_what_became_of_the_order(tmp_path: Path) -> None:
+    stage = shipped(tmp_path)
+    typed(stage, copied(stage), post=False)
+    stage.reprice(NUMBER, "12.00")
+    sweep(stage)
+    assert reasons(stage) == [Why.SURPLUS_DRAFT]
+
+    stage.decide(review.ignore)
+    stage.run()
+
+    assert reasons(stage) == [Why.EDITED_AFTER_POST]
+
+
+def test_a_second_draft_does_not_let_a_stopped_store_post(tmp_path: Path) -> None:
+    """Its hold took the place of the one that stops the store."""
+    stage = Stage.of(tmp_path, NUMBER, "SO-1002")
+    stage.ship(NUMBER)
+    stage.bc("set", switches={"invoice_rounding": "1.00"})
+    stage.run()
+    stage.bc("set", switches={"invoice_rounding": ""})
+    assert reasons(stage) == [Why.POSTED_TOTAL_DIFFERS]
+    typed(stage, copied(stage), post=False)
+    sweep(stage)
+    stage.ship("SO-1002")
+
+    stage.run()
+
+    assert (reasons(stage), len(stage.posted)) == ([Why.POSTED_TOTAL_DIFFERS], 1)
+    stage.decide(review.approve)
+    sweep(stage)
+    assert (reasons(stage), len(stage.posted)) == ([Why.SURPLUS_DRAFT], 2)
+
+
 def test_an_invoice_for_somebody_else_is_none_of_ours(tmp_path: Path) -> None:
     stage = shipped(tmp_path)
     typed(stage, copied(stage, customerNumber="AMZN"))

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from bcss.config.schema import DocumentKind
+from bcss.flows.replay import Choice, replay
 from bcss.holds import Why
 from bcss.sandbox.kit import Request
 from bcss.units import State
@@ -119,3 +121,91 @@ def test_what_was_captured_after_a_draft_was_planned_keeps_it_from_being_posted(
     stage.rig.before = None
     stage.run()
     assert (len(stage.posted), stage.unit(NUMBER).state) == (1, State.CONFIRMED)
+
+
+def deleting_killed(stage: Stage) -> None:
+    """Die right after the draft was deleted."""
+    Killer(1, "after").install(stage.rig)
+    with pytest.raises(Killed):
+        stage.run()
+    stage.rig.before = stage.rig.after = None
+
+
+def deleted_late(stage: Stage) -> None:
+    """Let the deletion take effect after its answer was given up."""
+    stage.rig.world.faults.add({"vendor": "bc", "method": "DELETE", "do": "late", "after": 60})
+    stage.run()
+
+
+def as_before(stage: Stage, _label: Row) -> None:
+    stage.reprice(NUMBER, "10.00")
+
+
+@pytest.mark.parametrize("doubt", [deleting_killed, deleted_late])
+@pytest.mark.parametrize("change", [void, as_before])
+def test_a_draft_that_bcss_deleted_itself_is_not_blamed_on_somebody(
+    tmp_path: Path, change: Change, doubt: Callable[[Stage], None]
+) -> None:
+    stage = Stage.of(tmp_path, NUMBER)
+    label = stage.ship(NUMBER)
+    stage.run(max_post=0)
+    stage.reprice(NUMBER, "99.00")
+    doubt(stage)
+    stage.rig.world.settle()
+    change(stage, label)
+    stage.pass_time(600)
+
+    for _ in range(3):
+        stage.run()
+        stage.pass_time(86_400)
+
+    assert stage.holds() == []
+    if change is void:
+        assert stage.invoices == []
+        stage.ship(NUMBER)
+        stage.run()
+    total = "203.50" if change is void else "25.50"
+    assert [row["totalAmountIncludingTax"] for row in stage.posted] == [Decimal(total)]
+    assert len(stage.invoices) == 1
+
+
+@pytest.mark.parametrize("sent_again", [True, False])
+def test_a_hold_that_a_dead_replay_took_up_is_ended_or_kept_by_the_next_run(
+    tmp_path: Path, sent_again: bool
+) -> None:
+    stage = Stage.of(tmp_path, NUMBER)
+    label = stage.ship(NUMBER)
+    stage.run()
+    void(stage, label)
+    stage.run()
+    held = stage.holds()
+    assert [hold.why for hold in held] == [Why.VOIDED_AFTER_POST]
+    if sent_again:
+        stage.ship(NUMBER)
+
+    def die(_vendor: str, _request: Request) -> None:
+        raise Killed
+
+    stage.rig.before = die
+    with pytest.raises(Killed):
+        stage.rig.run([("replay", lambda conn: replay(conn, Choice(failed=True, captured=True)))])
+    stage.rig.before = None
+    stage.run()
+
+    assert stage.holds() == ([] if sent_again else held)
+
+
+def test_a_renewal_that_never_landed_is_not_taken_for_a_persons_edit(tmp_path: Path) -> None:
+    stage = Stage.of(tmp_path, NUMBER, document=DocumentKind.DRAFT_INVOICE)
+    stage.ship(NUMBER)
+    stage.run()
+    stage.ship(NUMBER, trackingNumber="1ZNEW")
+    Killer(1, "before").install(stage.rig)
+    with pytest.raises(Killed):
+        stage.run()
+    stage.rig.before = stage.rig.after = None
+    stage.ss("cancel", NUMBER)
+
+    stage.run()
+
+    assert (stage.invoices, stage.holds()) == ([], [])

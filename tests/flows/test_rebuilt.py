@@ -13,7 +13,8 @@ from bcss import app
 from bcss.config.schema import DocumentKind, ItemAlias
 from bcss.flows import review
 from bcss.holds import Why
-from tests.flows.stage import ANOTHER, BEGINS, Stage, order_row
+from bcss.units import State
+from tests.flows.stage import ANOTHER, BEGINS, Stage, balance, order_row
 from tests.rig import PARTS, STORE, SkewedClock, store_rule
 
 NUMBER = "SO-1001"
@@ -269,3 +270,77 @@ def test_a_clock_that_was_far_ahead_once_does_not_put_off_the_sweep(tmp_path: Pa
     days_pass(stage, 1)
 
     assert [hold.why for hold in stage.holds()] == [Why.DELETED_AFTER_POST]
+
+
+@pytest.mark.parametrize("reopened", [True, False])
+def test_a_label_that_comes_after_a_rebuild_is_attached_once(
+    tmp_path: Path, reopened: bool
+) -> None:
+    """An order that was open again while the rebuild read it has no draft to compare with."""
+    stage = Stage.of(tmp_path, NUMBER, document=DocumentKind.SHIP_AND_INVOICE)
+    stage.ship(NUMBER)
+    stage.run()
+    if reopened:
+        stage.ss("edit", NUMBER, changes={"orderStatus": "awaiting_shipment"})
+    rebuild(stage)
+    days_pass(stage, 1)
+    later = stage.ship(NUMBER, trackingNumber="1ZLATER")
+
+    days_pass(stage, 2)
+
+    names = [row["fileName"] for row in stage.rows("documentAttachments")]
+    assert names == [f"tracking-{later['shipmentId']}.txt"]
+    assert (len(stage.posted), stage.holds()) == (1, [])
+
+
+@pytest.mark.parametrize("verb", [review.approve, review.ignore])
+def test_an_order_that_was_credited_before_the_loss_is_asked_about(
+    tmp_path: Path, verb: Callable[..., str]
+) -> None:
+    """Whether it was to be booked again is lost with the database."""
+    stage = Stage.of(tmp_path, NUMBER)
+    label = stage.ship(NUMBER)
+    stage.run()
+    stage.ss("void", shipmentId=label["shipmentId"])
+    stage.run()
+    stage.decide(review.approve)
+    stage.run()
+    assert balance(stage) == 0
+    rebuild(stage)
+    days_pass(stage, 1)
+    assert stage.holds() == []  # nothing is sent
+
+    stage.ship(NUMBER)
+    days_pass(stage, 1)
+    assert [hold.why for hold in stage.holds()] == [Why.CREDITED_BY_HAND]
+    stage.decide(verb)
+    days_pass(stage, 1)
+
+    assert (stage.holds(), balance(stage)) == ([], Decimal("25.50") * (verb is review.approve))
+
+
+def test_a_second_draft_left_beside_a_rebuilt_invoice_keeps_it_from_nothing(
+    tmp_path: Path,
+) -> None:
+    """The invoice was never confirmed, so that what became of its order had no number."""
+    stage = Stage.of(tmp_path, NUMBER)
+    stage.ship(NUMBER)
+    stage.run()
+    (ours,) = stage.posted
+    body = {
+        "customerNumber": "WEB",
+        "externalDocumentNumber": ours["externalDocumentNumber"],
+        "salesInvoiceLines": [{"lineType": "Account", "lineObjectNumber": "40500", "quantity": 1}],
+    }
+    stage.bc("pay", id=ours["id"])  # so that it is certainly posted
+    stage.bc("create_by_person", entity="salesInvoices", body=body)
+    rebuild(stage)
+    days_pass(stage, 1)
+    assert [hold.why for hold in stage.holds()] == [Why.SURPLUS_DRAFT]
+
+    stage.decide(review.ignore)
+    days_pass(stage, 2)
+
+    unit = stage.unit(NUMBER)
+    assert (unit.state, unit.document_number) == (State.CONFIRMED, ours["number"])
+    assert stage.holds() == []

@@ -45,6 +45,7 @@ def test_a_seed_that_once_failed_keeps_every_promise(seed: int, what: str, tmp_p
     [
         (4411, "a draft deleted right before its tracking was written was held as refused"),
         (83084, "a twin that landed after its order was deleted was left as a draft"),
+        (142966, "a label that came after a rebuild was not attached to what had no draft"),
     ],
 )
 def test_a_short_seed_that_once_failed_keeps_every_promise(
@@ -63,6 +64,13 @@ def test_a_short_seed_that_once_failed_keeps_every_promise(
         (10, "a rebuild did not see that a cancelled order had been booked"),
         (41, "the same as 10, where the rebuild died"),
         (1594, "approving made a new draft of what was posted and hidden"),
+        (275, "a second draft and a cancelled order replaced each other's hold with every run"),
+        (476, "a hold that a dead replay had taken up stayed open for ever"),
+        (3491, "a draft that bcss itself had deleted was held as deleted by somebody"),
+        (30273, "a renewal that never landed was taken for a person's edit of the draft"),
+        (30883, "the note of a credit and a late label replaced each other with every sweep"),
+        (31282, "ignoring a second draft passed over the invoice's own confirmation"),
+        (32401, "an order credited and to be booked again was lost with the database"),
     ],
 )
 def test_a_seed_of_the_desk_that_once_failed_keeps_every_promise(
