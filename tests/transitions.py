@@ -52,7 +52,7 @@ TABLE: tuple[Transition, ...] = tuple(
         _rows("T9 keep another", "post_intent posted", "drafted", "evidence:adopted", "settled"),
         _rows("T12 taken back", "drafted", "seen", "outcome:done"),
         _rows("T12 taken back", "drafted", "dropped", "outcome:done"),
-        _rows("T12 is gone", "drafted", "seen", "gone"),
+        _rows("T12 is gone", "drafted confirmed", "seen", "gone"),
         _rows("T12 is gone", "drafted", "dropped", "gone"),
         _rows("T10 make anew", "drafted post_intent", "ready", "decision:approved", "settled"),
         _rows("T10 make anew", "drafted post_intent", "seen", "decision:approved", "settled"),
@@ -68,6 +68,7 @@ TABLE: tuple[Transition, ...] = tuple(
         _rows("T8 stands", "drafted", "confirmed", "decision:", "exactly one"),
         # a person
         _rows("left out", "seen ready create_intent drafted", "dropped", "decision:ignored"),
+        _rows("left out, its invoice is gone", "posted", "dropped", "decision:ignored"),
         _rows("stays as it is", "post_intent posted", "confirmed", "decision:ignored"),
         _rows("taken back", "dropped", "seen", "decision:reopened"),
         _rows("taken back", "dropped", "create_intent", "decision:reopened"),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bcss.booking.desk import Desk
-from bcss.booking.gone import gone
+from bcss.booking.gone import gone, still_there
 from bcss.booking.judge import (
     Nothing,
     One,
@@ -97,6 +97,7 @@ def _draft(desk: Desk, unit: Unit, document: Document, decision: Decision) -> No
         desk.hold(saved, verdict)
         return
     total = show(document.total_including_tax, document.currency_code)
+    still_there(desk, unit)
     checked = desk.save(unit, verified=True, bc_total=document.total_including_tax)
     desk.note(
         checked,

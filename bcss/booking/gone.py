@@ -2,9 +2,10 @@
 
 from bcss.booking.desk import Desk
 from bcss.holds import Verdict, Why
+from bcss.store.unitbook import Intent
 from bcss.units import CANCEL, State, Unit
 
-_NOT_DELETED = ("stale", "refused")
+_DELETED = ("done", "gone")
 
 
 def gone(desk: Desk, unit: Unit, text: str) -> None:
@@ -20,14 +21,24 @@ def gone(desk: Desk, unit: Unit, text: str) -> None:
     leave(desk, desk.release(unit) if unit.held else unit, then)
 
 
+def still_there(desk: Desk, unit: Unit) -> None:
+    """Note of a draft that stands which deletions in doubt can no longer land.
+
+    Who deletes it from now on is somebody else. Inside the caller's transaction.
+    """
+    for one in _deletions(desk, unit):
+        if not one.outcome and desk.is_settled(one.sent_at):
+            desk.store.units.settle(one.intent_id, "no effect seen", desk.now())
+
+
 def _is_ours(desk: Desk, unit: Unit) -> bool:
-    """Tell whether bcss has asked for this deletion, be it long ago."""
-    return any(
-        one.step == "delete"
-        and one.document_id == unit.document_id
-        and one.outcome not in _NOT_DELETED
-        for one in desk.store.units.intents(unit.unit_id)
-    )
+    """Tell whether bcss has asked for this deletion and it may have landed since."""
+    return any(one.outcome in _DELETED for one in _deletions(desk, unit))
+
+
+def _deletions(desk: Desk, unit: Unit) -> list[Intent]:
+    intents = desk.store.units.intents(unit.unit_id)
+    return [one for one in intents if (one.step, one.document_id) == ("delete", unit.document_id)]
 
 
 def leave(desk: Desk, unit: Unit, then: State) -> None:

@@ -34,9 +34,12 @@ def _pull(conn: Connection, only: frozenset[int] | None) -> None:
 
 def _end_replayed(conn: Connection, only: frozenset[int] | None) -> None:
     """End the holds of what a replay took up and nothing holds now; the replay may have died."""
-    with conn.store.write():
-        for hold in conn.store.holds.taken_up():
-            if only is None or hold.subject in {f"unit:{one}" for one in only}:
+    subjects = None if only is None else {f"unit:{one}" for one in only}
+    taken_up = conn.store.holds.taken_up()
+    over = [one for one in taken_up if subjects is None or one.subject in subjects]
+    if over:
+        with conn.store.write():
+            for hold in over:
                 conn.store.holds.close(hold.subject, conn.now(), by=REPLAY, note="tried again")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bcss.booking.desk import Desk
-from bcss.booking.gone import gone
+from bcss.booking.gone import gone, still_there
 from bcss.booking.judge import Nothing, One, Several, is_credited, is_posted, is_under, judge
 from bcss.booking.lookup import adopt, by_id, read_documents
 from bcss.booking.machine import batches, confirm_open
@@ -162,8 +162,11 @@ def _compare_documents(desk: Desk, units: Sequence[Unit]) -> int:
                 case Nothing() if unit.unit_id in asked:
                     text = f"{unit.draft_number} was deleted in Business Central by somebody."
                     gone(desk, unit, text)
-                case _:
+                case One():
+                    still_there(desk, unit)
                     _note_credit(desk, unit, mine)
+                case Nothing():
+                    pass
     clear(desk, crowded)
     return sum(len(several.surplus) for _, several in crowded)
 

@@ -243,8 +243,9 @@ class Queue:
     def taken_up(self) -> list[Hold]:
         """Return the open holds of units that nothing holds: a replay is trying them again."""
         return self._where(
-            "closed_at IS NULL AND subject IN "
-            "(SELECT 'unit:' || unit_id FROM unit WHERE held = '') ORDER BY hold_id"
+            "closed_at IS NULL AND EXISTS (SELECT 1 FROM unit WHERE held = '' "
+            "AND unit_id = CAST(substr(subject, 6) AS INTEGER) AND subject LIKE 'unit:%') "
+            "ORDER BY hold_id"
         )
 
     def stopping(self) -> dict[int, Hold]:

@@ -169,6 +169,29 @@ def test_a_draft_that_bcss_deleted_itself_is_not_blamed_on_somebody(
     assert len(stage.invoices) == 1
 
 
+def test_a_draft_that_outlived_the_deletion_in_doubt_is_a_persons_to_delete(
+    tmp_path: Path,
+) -> None:
+    stage = Stage.of(tmp_path, NUMBER, document=DocumentKind.DRAFT_INVOICE)
+    label = stage.ship(NUMBER)
+    stage.run()
+    stage.reprice(NUMBER, "99.00")
+    stage.rig.world.faults.add({"vendor": "bc", "method": "DELETE", "do": "reject", "status": 503})
+    stage.run()
+    stage.rig.world.faults.clear()
+    as_before(stage, label)
+    stage.run()
+    stage.pass_time(86_400)
+    stage.run()
+    (draft,) = stage.invoices
+    stage.bc("delete_by_person", id=draft["id"])
+    stage.pass_time(86_400)
+
+    stage.run()
+
+    assert ([hold.why for hold in stage.holds()], stage.invoices) == ([Why.DRAFT_GONE], [])
+
+
 @pytest.mark.parametrize("sent_again", [True, False])
 def test_a_hold_that_a_dead_replay_took_up_is_ended_or_kept_by_the_next_run(
     tmp_path: Path, sent_again: bool
