@@ -5,7 +5,7 @@ must show a document that is known to be there, or it decides nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from bcss.booking.desk import Desk
@@ -294,7 +294,7 @@ def adopt(
     state = State.POSTED if posted else State.DRAFTED
     made = bool(document.order_id) or is_of_order(document, unit)
     saved = desk.save(
-        unit,
+        _as_referenced(unit, document),
         state=state,
         kind=_kind_of(unit, document),
         document_id=document.order_id or (unit.document_id if made else document.id),
@@ -316,3 +316,12 @@ def adopt(
         desk.store.news.add_unit(unit.unit_id)
     desk.store.news.add_survivors(unit.unit_id)
     return saved
+
+
+def _as_referenced(unit: Unit, document: Document) -> Unit:
+    """Keep the hashed reference of a unit that a lost database has booked under it."""
+    reference = code(document.reference)
+    if not unit.other_reference or reference != unit.other_reference:
+        return unit
+    draft = replace(unit.draft, reference=reference) if unit.draft else None
+    return replace(unit, reference=reference, other_reference="", draft=draft)

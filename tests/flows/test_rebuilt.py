@@ -344,3 +344,32 @@ def test_a_second_draft_left_beside_a_rebuilt_invoice_keeps_it_from_nothing(
     unit = stage.unit(NUMBER)
     assert (unit.state, unit.document_number) == (State.CONFIRMED, ours["number"])
     assert stage.holds() == []
+
+
+@pytest.mark.parametrize("kind", [DocumentKind.POSTED_INVOICE, DocumentKind.DRAFT_INVOICE])
+def test_a_rebuild_keeps_the_reference_that_a_person_had_approved(
+    tmp_path: Path, kind: DocumentKind
+) -> None:
+    """Our own document was held for carrying another reference than the plain one."""
+    stage = Stage.of(tmp_path, NUMBER, document=kind)
+    line = {"lineType": "Account", "lineObjectNumber": "40500", "quantity": 1}
+    body = {
+        "customerNumber": "AMZN",
+        "externalDocumentNumber": f"KEY-{NUMBER}",
+        "salesInvoiceLines": [line],
+    }
+    stage.bc("create_by_person", entity="salesInvoices", body=body)
+    stage.ship(NUMBER)
+    stage.run()
+    assert [hold.why for hold in stage.holds()] == [Why.REFERENCE_IN_USE]
+    stage.decide(review.approve)
+    stage.run()
+    reference = stage.unit(NUMBER).reference
+    assert reference.startswith("BX-")
+
+    rebuild(stage)
+    days_pass(stage, 2)
+
+    unit = stage.unit(NUMBER)
+    assert (stage.holds(), len(stage.invoices)) == ([], 2)
+    assert (unit.state, unit.reference) == (State.CONFIRMED, reference)
