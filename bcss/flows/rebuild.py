@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bcss.booking.desk import Desk
-from bcss.booking.judge import One
-from bcss.booking.lookup import apply, look_up
+from bcss.booking.judge import One, Several
+from bcss.booking.lookup import Seen, apply, look_up
 from bcss.booking.machine import batches, confirm_open
+from bcss.booking.withdraw import clear
 from bcss.clock import iso
 from bcss.flows.capture import capture
 from bcss.flows.connection import Connection
@@ -57,7 +58,7 @@ def _adopt(conn: Connection) -> int:
     desk = desk_of(conn, FLOW)
     for group in batches(conn.store.units.in_states([State.READY, State.SEEN])):
         with desk.lock():
-            apply(desk, look_up(desk, group))
+            _take_up(desk, look_up(desk, group))
     find_unborn(desk, conn.store.units.in_states([State.DROPPED]))
     adopt_moved(conn, desk, conn.store.units.in_states([State.READY, State.SEEN]))
     return desk.report.adopted
@@ -67,7 +68,14 @@ def find_unborn(desk: Desk, units: Sequence[Unit]) -> None:
     """Take up documents of orders that were cancelled or unshipped before they were known here."""
     for group in batches([one for one in units if not one.waiting.startswith(IGNORED)]):
         with desk.lock():
-            apply(desk, [one for one in look_up(desk, group) if isinstance(one.sighting, One)])
+            seen = look_up(desk, group)
+            _take_up(desk, [one for one in seen if isinstance(one.sighting, One | Several)])
+
+
+def _take_up(desk: Desk, seen: Sequence[Seen]) -> None:
+    """Adopt what was found, and of several documents of a unit the one that counts."""
+    _, crowded = apply(desk, seen)
+    clear(desk, crowded)
 
 
 def _later_generations(conn: Connection, desk: Desk) -> int:
@@ -77,6 +85,6 @@ def _later_generations(conn: Connection, desk: Desk) -> int:
         plan(conn)
         for group in batches([conn.store.units.get(unit.unit_id) for unit in fresh]):
             with desk.lock():
-                apply(desk, look_up(desk, group))
+                _take_up(desk, look_up(desk, group))
         confirm_open(desk)
     return desk.report.adopted - before

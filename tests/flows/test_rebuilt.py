@@ -346,6 +346,32 @@ def test_a_second_draft_left_beside_a_rebuilt_invoice_keeps_it_from_nothing(
     assert stage.holds() == []
 
 
+def test_an_invoice_beside_a_persons_draft_is_taken_up_by_the_rebuild(tmp_path: Path) -> None:
+    """It waited for the next create, which never comes for an order that is not to be sent."""
+    stage = Stage.of(tmp_path, NUMBER)
+    label = stage.ship(NUMBER)
+    stage.run()
+    (ours,) = stage.posted
+    stage.bc("pay", id=ours["id"])  # so that it is certainly posted
+    body = {
+        "customerNumber": "WEB",
+        "externalDocumentNumber": ours["externalDocumentNumber"],
+        "salesInvoiceLines": [{"lineType": "Account", "lineObjectNumber": "40500", "quantity": 1}],
+    }
+    second = stage.bc("create_by_person", entity="salesInvoices", body=body)
+    rebuild(stage)
+    stage.ss("void", shipmentId=label["shipmentId"])
+
+    days_pass(stage, 1)
+
+    assert stage.unit(NUMBER).document_id == ours["id"]
+    assert [hold.why for hold in stage.holds()] == [Why.SURPLUS_DRAFT]
+    stage.bc("delete_by_person", id=second["id"])
+    stage.decide(review.approve)
+    days_pass(stage, 1)
+    assert [hold.why for hold in stage.holds()] == [Why.VOIDED_AFTER_POST]
+
+
 @pytest.mark.parametrize("kind", [DocumentKind.POSTED_INVOICE, DocumentKind.DRAFT_INVOICE])
 def test_a_rebuild_keeps_the_reference_that_a_person_had_approved(
     tmp_path: Path, kind: DocumentKind
