@@ -44,7 +44,7 @@ def confirm(desk: Desk, units: Sequence[Unit]) -> list[tuple[Unit, Several]]:
                 case Nothing():
                     _vanished(desk, unit)
                 case Verdict() as verdict:
-                    desk.hold(unit, verdict)
+                    _contested(desk, unit, mine, verdict)
                 case Several(keep=keep) as several:
                     if keep.id in (unit.document_id, unit.invoice_id):
                         _one(desk, unit, keep, drafts.get(unit.unit_id))
@@ -99,6 +99,16 @@ def _one(desk: Desk, unit: Unit, document: Document, still_draft: bool | None) -
         _posted(desk, unit, document)  # BC said so itself, and its number series may be one
     else:
         _unposted(desk, unit, document)
+
+
+def _contested(desk: Desk, unit: Unit, mine: Sequence[Document], verdict: Verdict) -> None:
+    """Hold a unit, with its own invoice confirmed where another one is posted beside it."""
+    own = next((one for one in mine if one.id in (unit.document_id, unit.invoice_id)), None)
+    if own is None or not is_posted(own, unit):
+        desk.hold(unit, verdict)
+        return
+    _posted(desk, unit, own)
+    desk.hold_anew(desk.store.units.get(unit.unit_id), verdict)
 
 
 def _posted(desk: Desk, unit: Unit, document: Document) -> None:

@@ -113,12 +113,18 @@ def _stays(conn: Connection, unit: Unit, hold: Hold) -> tuple[Unit, str]:
         approved = f"posted:{number}"  # says nothing of the order, which may have changed since
     elif hold.why == Why.KEY_SHARED:
         approved = shared(hold.content)
-    kept = replace(unit, held="", state=State.CONFIRMED, approved=approved, updated_at=conn.now())
+    kept = replace(unit, held="", state=_confirmed(unit), approved=approved, updated_at=conn.now())
     if hold.why == Why.POSTED_TOTAL_DIFFERS:
         return kept, f"{number} stays booked as it is; {goes_on(conn, unit, hold)}."
     if hold.why == Why.KEY_SHARED:
         return kept, f"{number} stays booked as it is. {_others(conn, unit, hold)}"
     return kept, f"{number} stays booked as it is."
+
+
+def _confirmed(unit: Unit) -> State:
+    """Leave it to the next run to read back what is posted and has no number yet."""
+    unread = unit.state is State.POSTED and not unit.document_number
+    return State.POSTED if unread else State.CONFIRMED
 
 
 def _others(conn: Connection, unit: Unit, hold: Hold) -> str:

@@ -252,6 +252,24 @@ def test_a_second_draft_does_not_let_a_stopped_store_post(tmp_path: Path) -> Non
     assert (reasons(stage), len(stage.posted)) == ([Why.SURPLUS_DRAFT], 2)
 
 
+def test_two_invoices_that_stay_are_not_asked_about_again(tmp_path: Path) -> None:
+    """The one that was ours had no number yet, and was looked for as a draft again."""
+    stage = shipped(tmp_path, document=DocumentKind.SALES_ORDER)
+    (ours,) = stage.bc_orders
+    stage.bc("post_by_person", id=ours["id"])
+    typed(stage, copied(stage))
+    stage.ss("cancel", NUMBER)
+    stage.run()
+    assert reasons(stage) == [Why.BOOKED_TWICE]
+
+    stage.decide(review.ignore)
+    for _ in range(2):
+        sweep(stage)
+
+    assert stage.unit(NUMBER).document_number in {row["number"] for row in stage.posted}
+    assert reasons(stage) == [Why.CANCELLED_AFTER_POST]
+
+
 def test_an_invoice_for_somebody_else_is_none_of_ours(tmp_path: Path) -> None:
     stage = shipped(tmp_path)
     typed(stage, copied(stage, customerNumber="AMZN"))
