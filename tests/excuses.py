@@ -130,7 +130,7 @@ HOLDS: Mapping[str, Fact] = {
     "post_refused": lambda one: one.refused("Microsoft.NAV"),
     "period_closed": lambda one: one.refused("Microsoft.NAV"),
     "draft_after_failed_post": lambda one: one.post_tried() or one.lost or one.died,
-    "reference_in_use": lambda one: bool(one.foreign),
+    "reference_in_use": lambda one: bool(one.foreign) or one.removed,
     "possible-manual-duplicate": lambda one: bool(one.foreign) or one.removed,
     "surplus_draft": lambda one: one.documents() > 1,
     "booked_twice": lambda one: len([*one.posted, *one.undone, *one.foreign]) > 1,

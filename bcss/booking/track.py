@@ -17,6 +17,8 @@ from bcss.units import Draft, Unit, entity_of
 
 # Stands for a hash that no tracking has: the service did not show the draft, which is read next.
 _ABSENT = "absent"
+# How Business Central refuses to change a posted invoice, whose number may not show it (BC §2.8).
+_POSTED = "has been posted and can no longer be modified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +50,40 @@ def _renew(desk: Desk, unit: Unit) -> bool:
         return True
     try:
         document = desk.bc.get_document(entity_of(unit.kind), unit.document_id)
-        if is_posted(document, unit) or unit.draft is None:
-            with desk.write():
-                adopt(desk, unit, document, posted=is_posted(document, unit))
-            return False
-        return _renew_document(desk, unit, unit.draft, document)
     except RecordMissing:
-        invoice = made_from(desk, unit)
-        with desk.write():
-            if invoice is not None:
-                adopt(desk, unit, invoice, posted=True)
-                return False
-            gone(desk, unit, f"Draft {unit.draft_number} was deleted by somebody.")
+        _missing(desk, unit)
+        return False
     except BcssError as error:
+        _failed_to_renew(desk, unit, error)
+        return False
+    if is_posted(document, unit) or unit.draft is None:
         with desk.write():
-            if not desk.stops(error):
-                _refused(desk, unit, error)
+            adopt(desk, unit, document, posted=is_posted(document, unit))
+        return False
+    try:
+        return _renew_document(desk, unit, unit.draft, document)
+    except BcssError as error:
+        if isinstance(error, RecordRefused) and _POSTED in error.message:
+            with desk.write():
+                adopt(desk, unit, document, posted=True)
+        else:
+            _failed_to_renew(desk, unit, error)
     return False
+
+
+def _missing(desk: Desk, unit: Unit) -> None:
+    invoice = made_from(desk, unit)
+    with desk.write():
+        if invoice is not None:
+            adopt(desk, unit, invoice, posted=True)
+        else:
+            gone(desk, unit, f"Draft {unit.draft_number} was deleted by somebody.")
+
+
+def _failed_to_renew(desk: Desk, unit: Unit, error: BcssError) -> None:
+    with desk.write():
+        if not desk.stops(error):
+            _refused(desk, unit, error)
 
 
 def _renew_document(desk: Desk, unit: Unit, draft: Draft, document: Document) -> bool:

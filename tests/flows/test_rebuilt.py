@@ -399,3 +399,18 @@ def test_a_rebuild_keeps_the_reference_that_a_person_had_approved(
     unit = stage.unit(NUMBER)
     assert (stage.holds(), len(stage.invoices)) == ([], 2)
     assert (unit.state, unit.reference) == (State.CONFIRMED, reference)
+
+
+def test_a_label_that_comes_right_after_a_rebuild_is_attached(tmp_path: Path) -> None:
+    """The refusal to change what is posted was held as if something were to be corrected."""
+    stage = Stage.of(tmp_path, NUMBER)
+    stage.ship(NUMBER)
+    stage.run()
+    rebuild(stage)
+    later = stage.ship(NUMBER, trackingNumber="1ZLATER")
+
+    days_pass(stage, 2)
+
+    names = [row["fileName"] for row in stage.rows("documentAttachments")]
+    assert names == [f"tracking-{later['shipmentId']}.txt"]
+    assert (len(stage.posted), stage.holds()) == (1, [])
