@@ -7,6 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bcss import app
 from bcss.config.schema import DocumentKind, StoreRule
 from bcss.flows import review
@@ -28,23 +30,30 @@ class Killed(BaseException):
 
 @dataclass(slots=True)
 class Killer:
-    """Die at the n-th mutating call to Business Central, before or after its effect."""
+    """Die at the n-th mutating call to Business Central, before or after its effect.
+
+    With a path only the calls to it count.
+    """
 
     at: int
     when: str
+    path: str = ""
     seen: int = 0
 
     def install(self, rig: Rig) -> None:
         rig.before, rig.after = self._before, self._after
 
     def _before(self, vendor: str, request: Request) -> None:
-        if vendor == "bc" and request.method != "GET":
+        if self._counts(vendor, request):
             self.seen += 1
             self._die("before")
 
     def _after(self, vendor: str, request: Request) -> None:
-        if vendor == "bc" and request.method != "GET":
+        if self._counts(vendor, request):
             self._die("after")
+
+    def _counts(self, vendor: str, request: Request) -> bool:
+        return vendor == "bc" and request.method != "GET" and self.path in request.path
 
     def _die(self, when: str) -> None:
         if self.seen == self.at and self.when == when:
@@ -142,6 +151,13 @@ class Stage:
         """Run the flows a little later."""
         self.pass_time(90)
         return self.rig.run(**options)
+
+    def dies(self, when: str, path: str = "") -> None:
+        """Run until the first mutating call to Business Central, and die before or after it."""
+        Killer(1, when, path).install(self.rig)
+        with pytest.raises(Killed):
+            self.run()
+        self.rig.before = self.rig.after = None
 
     def unit(self, number: str) -> Unit:
         """Return the newest generation of an order's unit."""

@@ -12,7 +12,7 @@ from bcss.flows.replay import Choice, replay
 from bcss.holds import Why
 from bcss.sandbox.kit import Request
 from bcss.units import State
-from tests.flows.stage import Killed, Killer, Stage
+from tests.flows.stage import Killed, Stage
 
 NUMBER = "SO-1001"
 Row = dict[str, Any]
@@ -38,11 +38,8 @@ def relabel(stage: Stage, label: Row) -> None:
 
 
 def killed(stage: Stage) -> None:
-    """Die right after the create has taken effect."""
-    Killer(1, "after").install(stage.rig)
-    with pytest.raises(Killed):
-        stage.run()
-    stage.rig.before = stage.rig.after = None
+    """Die right after the first call that changes anything has taken effect."""
+    stage.dies("after")
 
 
 def late(stage: Stage) -> None:
@@ -53,15 +50,7 @@ def late(stage: Stage) -> None:
 
 def posting_killed(stage: Stage) -> None:
     """Die with the post's intent on the disk, before the call has left."""
-
-    def die(vendor: str, request: Request) -> None:
-        if vendor == "bc" and "Microsoft.NAV" in request.path:
-            raise Killed
-
-    stage.rig.before = die
-    with pytest.raises(Killed):
-        stage.run()
-    stage.rig.before = None
+    stage.dies("before", "Microsoft.NAV")
 
 
 @pytest.mark.parametrize("doubt", [killed, late, posting_killed])
@@ -123,14 +112,6 @@ def test_what_was_captured_after_a_draft_was_planned_keeps_it_from_being_posted(
     assert (len(stage.posted), stage.unit(NUMBER).state) == (1, State.CONFIRMED)
 
 
-def deleting_killed(stage: Stage) -> None:
-    """Die right after the draft was deleted."""
-    Killer(1, "after").install(stage.rig)
-    with pytest.raises(Killed):
-        stage.run()
-    stage.rig.before = stage.rig.after = None
-
-
 def deleted_late(stage: Stage) -> None:
     """Let the deletion take effect after its answer was given up."""
     stage.rig.world.faults.add({"vendor": "bc", "method": "DELETE", "do": "late", "after": 60})
@@ -141,7 +122,7 @@ def as_before(stage: Stage, _label: Row) -> None:
     stage.reprice(NUMBER, "10.00")
 
 
-@pytest.mark.parametrize("doubt", [deleting_killed, deleted_late])
+@pytest.mark.parametrize("doubt", [killed, deleted_late])
 @pytest.mark.parametrize("change", [void, as_before])
 def test_a_draft_that_bcss_deleted_itself_is_not_blamed_on_somebody(
     tmp_path: Path, change: Change, doubt: Callable[[Stage], None]
@@ -223,10 +204,7 @@ def test_a_renewal_that_never_landed_is_not_taken_for_a_persons_edit(tmp_path: P
     stage.ship(NUMBER)
     stage.run()
     stage.ship(NUMBER, trackingNumber="1ZNEW")
-    Killer(1, "before").install(stage.rig)
-    with pytest.raises(Killed):
-        stage.run()
-    stage.rig.before = stage.rig.after = None
+    stage.dies("before")
     stage.ss("cancel", NUMBER)
 
     stage.run()

@@ -8,8 +8,7 @@ import pytest
 from bcss.config.schema import DocumentKind
 from bcss.flows import review
 from bcss.holds import Why
-from bcss.sandbox.kit import Request
-from tests.flows.stage import Killed, Stage, balance
+from tests.flows.stage import Stage, balance
 
 NUMBER, SURVIVOR = "SO-1001", "SO-1002"
 DAY = 86_400
@@ -78,15 +77,7 @@ def reopened(stage: Stage, number: str) -> None:
 def test_a_post_in_doubt_keeps_the_survivor_waiting_until_it_is_known(tmp_path: Path) -> None:
     stage = Stage.of(tmp_path, NUMBER, SURVIVOR)
     stage.ship(NUMBER)
-
-    def die(vendor: str, request: Request) -> None:
-        if vendor == "bc" and "Microsoft.NAV" in request.path:
-            raise Killed
-
-    stage.rig.after = die
-    with pytest.raises(Killed):
-        stage.run()
-    stage.rig.after = None
+    stage.dies("after", "Microsoft.NAV")
     reopened(stage, NUMBER)
     merge_and_ship(stage, SURVIVOR, NUMBER)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bcss.config.schema import IGNORED, AccountTarget, DocumentKind
-from tests.flows.stage import Killed, Killer, Stage, order_row
+from tests.flows.stage import Stage, order_row
 from tests.rig import STORE
 
 NUMBER = "SO-1001"
@@ -63,10 +63,7 @@ def test_drafts_follow_the_configuration_beside_an_order_that_cannot_be_planned(
 
 def test_a_create_in_doubt_follows_a_corrected_account_once_it_is_found(tmp_path: Path) -> None:
     stage = with_freight(tmp_path)
-    Killer(1, "after").install(stage.rig)
-    with pytest.raises(Killed):
-        stage.run()
-    stage.rig.before = stage.rig.after = None
+    stage.dies("after")
     stage.set_rule(shipping=AccountTarget("40600"))
     stage.rig.config = replace(stage.rig.config, digest="2" * 64)
 
