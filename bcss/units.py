@@ -93,7 +93,8 @@ class Draft:
     `net` and `gross` are what the document must come to; None where Business Central computes
     the tax and only the other figure binds (design §4.2). `open` is a document whose order has
     not shipped yet: it stands, follows the order, and must not be posted. `header` holds the
-    store's own header fields by BC's names; `cut` says which texts lost something.
+    store's own header fields by BC's names; `cut` says which texts lost something. `earlier` holds
+    the dates and comment lines that may stand yet while a new label's are being written.
     """
 
     kind: DocumentKind
@@ -114,6 +115,7 @@ class Draft:
     header: Mapping[str, str] = field(default_factory=dict)
     cut: str = ""
     open: bool = False
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ WAITS: Mapping[str, Fact] = {
         row["advancedOptions"]["mergedIds"] for row in one.members
     ),
     "credited": lambda one: bool(one.undone),
-    "credited-unseen": lambda one: bool(one.undone),
+    "credited-unseen": lambda one: bool(one.undone) and not one.some_are("shipped"),
 }
 
 

@@ -96,6 +96,18 @@ def differences(draft: Draft, unit: Unit, document: Document) -> list[str]:
     return found
 
 
+def unexplained(draft: Draft, unit: Unit, document: Document) -> list[str]:
+    """Name what differs from a draft both as it is to be and as it was before a renewal."""
+    known = {draft.posting_date.isoformat(), draft.document_date.isoformat(), *draft.earlier}
+    dates = (document.posting_date, document.document_date)
+    found = [f"date {one}" for one in dates if one is None or one.isoformat() not in known]
+    texts = {"", *draft.tracking.comments, *draft.earlier}
+    texts |= {_unmarked(with_marker(one, marker(unit.unit_hash, 0))) for one in texts}
+    present = [_unmarked(line.description) for line in comment_lines(document)]
+    found += [f"comment line {one!r}" for one in present if one not in texts]
+    return [*content_differences(draft, document), *found]
+
+
 def content_differences(draft: Draft, document: Document) -> list[str]:
     """Name what differs besides the dates and comment lines, which follow the labels."""
     header = _header_differences(draft, document)

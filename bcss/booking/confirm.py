@@ -11,6 +11,7 @@ from bcss.booking.judge import (
     Several,
     check_totals,
     is_credited,
+    is_known,
     is_of_order,
     is_posted,
     is_under,
@@ -46,7 +47,7 @@ def confirm(desk: Desk, units: Sequence[Unit]) -> list[tuple[Unit, Several]]:
                 case Verdict() as verdict:
                     _contested(desk, unit, mine, verdict)
                 case Several(keep=keep) as several:
-                    if keep.id in (unit.document_id, unit.invoice_id):
+                    if is_known(keep, unit):
                         _one(desk, unit, keep, drafts.get(unit.unit_id))
                     crowded.append((desk.store.units.get(unit.unit_id), several))
                 case One(document=document):
@@ -103,7 +104,7 @@ def _one(desk: Desk, unit: Unit, document: Document, still_draft: bool | None) -
 
 def _contested(desk: Desk, unit: Unit, mine: Sequence[Document], verdict: Verdict) -> None:
     """Hold a unit, with its own invoice confirmed where another one is posted beside it."""
-    own = next((one for one in mine if one.id in (unit.document_id, unit.invoice_id)), None)
+    own = next((one for one in mine if is_known(one, unit)), None)
     if own is None or not is_posted(own, unit):
         desk.hold(unit, verdict)
         return

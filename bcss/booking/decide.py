@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bcss.booking.desk import Desk
-from bcss.booking.gone import gone, still_there
+from bcss.booking.gone import gone, may_go
 from bcss.booking.judge import (
     Nothing,
     One,
@@ -91,13 +91,14 @@ def _draft(desk: Desk, unit: Unit, document: Document, decision: Decision) -> No
     if document.entity is not entity_of(unit.kind) or document.id != unit.document_id:
         adopt(desk, unit, document, posted=False)
         return
+    if may_go(desk, unit):
+        return
     verdict = check_draft(unit.draft, unit, document)
     if verdict is not None and not _accepted(unit, document):
         saved = desk.save(unit, bc_total=document.total_including_tax)
         desk.hold(saved, verdict)
         return
     total = show(document.total_including_tax, document.currency_code)
-    still_there(desk, unit)
     checked = desk.save(unit, verified=True, bc_total=document.total_including_tax)
     desk.note(
         checked,

@@ -156,17 +156,18 @@ class Desk:
         self.store.trail.add(self.now(), event)
 
     def hold(self, unit: Unit, verdict: Verdict) -> Unit:
-        """Put a unit into the review queue, inside the caller's transaction."""
+        """Put a unit into the review queue, inside the caller's transaction.
+
+        What stops a store is decided first: another hold would let it post again.
+        """
+        if unit.held == Why.POSTED_TOTAL_DIFFERS != verdict.why:
+            return unit
         self.store.holds.put(about(unit, self.config), verdict, self.now())
         return self.save(unit, held=str(verdict.why))
 
     def hold_anew(self, unit: Unit, verdict: Verdict) -> Unit:
-        """Hold what a person has not decided about already, inside the caller's transaction.
-
-        What stops a store is decided first: another hold would let it post again.
-        """
-        decided = self.store.holds.was_decided(f"unit:{unit.unit_id}", verdict)
-        if decided or unit.held == Why.POSTED_TOTAL_DIFFERS:
+        """Hold what a person has not decided about already, inside the caller's transaction."""
+        if self.store.holds.was_decided(f"unit:{unit.unit_id}", verdict):
             return unit
         return self.hold(unit, verdict)
 

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bcss.booking.body import carries_quantity, differences, is_ours, provenance, same_content
+from bcss.booking.body import (
+    carries_quantity,
+    content_differences,
+    differences,
+    is_ours,
+    provenance,
+    same_content,
+)
 from bcss.booking.explain import explain, standing_text
 from bcss.businesscentral.records import Document, DocumentSet
 from bcss.holds import Verdict, Why
@@ -13,8 +20,8 @@ from bcss.mapping.text import code
 from bcss.money import show
 from bcss.units import AFTER_POST, Draft, Unit
 
-_CREDITED = ("Canceled", "Corrective")
-_NEVER_DRAFT = ("Paid", *_CREDITED)
+_CREDITED = "Canceled"  # `Corrective` is a correction itself, and stands (BC §4.6)
+_NEVER_DRAFT = ("Paid", _CREDITED, "Corrective")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +56,8 @@ def judge(unit: Unit, documents: Sequence[Document], owned: Sequence[str] = ()) 
     `owned` names the ids among them that other units hold.
     """
     references = {unit.reference, unit.other_reference} - {""}
-    under = [one for one in documents if code(one.reference) in references or _is_known(one, unit)]
-    mine = [one for one in under if is_ours(one, unit) or _is_known(one, unit)]
+    under = [one for one in documents if code(one.reference) in references or is_known(one, unit)]
+    mine = [one for one in under if is_ours(one, unit) or is_known(one, unit)]
     foreign = [one for one in under if one not in mine]
     adoptable = [one for one in foreign if _adoptable(one, unit, owned)]
     strangers = [one for one in foreign if one not in adoptable]
@@ -80,7 +87,7 @@ def _must_be_taken_up(mine: Sequence[Document], unit: Unit) -> bool:
     return bool(mine) and (not unit.document_id or unit.state in AFTER_POST)
 
 
-def _is_known(document: Document, unit: Unit) -> bool:
+def is_known(document: Document, unit: Unit) -> bool:
     """Recognise the unit's document by its id, or the invoice made from its order (§4.4.5)."""
     if not unit.document_id:
         return False
@@ -89,7 +96,7 @@ def _is_known(document: Document, unit: Unit) -> bool:
 
 def is_under(document: Document, unit: Unit) -> bool:
     """Tell whether a document carries the unit's reference, or is known by its id or order."""
-    return code(document.reference) == unit.reference or _is_known(document, unit)
+    return code(document.reference) == unit.reference or is_known(document, unit)
 
 
 def is_of_order(document: Document, unit: Unit) -> bool:
@@ -153,11 +160,16 @@ def _among(unit: Unit, documents: list[Document]) -> Sighting:
         return twice(unit, posted)
     keep = posted[0] if posted else min(documents, key=lambda one: (one.number, one.id))
     others = [one for one in documents if one is not keep]
-    return Several(
-        keep,
-        tuple(one for one in others if may_delete(one, unit)),
-        tuple(one for one in others if not may_delete(one, unit)),
-    )
+    surplus = [one for one in others if _is_surplus(one, unit) and not is_credited(keep)]
+    left = [one for one in others if one not in surplus]
+    return Several(keep, tuple(surplus), tuple(left))
+
+
+def _is_surplus(document: Document, unit: Unit) -> bool:
+    """Tell whether a second draft is only ours; one that says something else is a person's now."""
+    if unit.draft is not None and content_differences(unit.draft, document):
+        return False
+    return may_delete(document, unit)
 
 
 def twice(unit: Unit, documents: Sequence[Document]) -> Verdict:
@@ -193,7 +205,7 @@ def is_posted(document: Document, unit: Unit) -> bool:
 
 def is_credited(document: Document) -> bool:
     """Tell whether a corrective credit memo stands against a document."""
-    return document.status in _CREDITED
+    return document.status == _CREDITED
 
 
 def check_draft(draft: Draft, unit: Unit, document: Document) -> Verdict | None:

@@ -159,6 +159,8 @@ def _renewed(unit: Unit, draft: Draft) -> Unit:
         open=draft.open,
     )
     wanted = track_hash(merged, merged.tracking)
+    if wanted != unit.track_hash:
+        merged = replace(merged, earlier=_standing_texts(unit, unit.draft))
     compared = unit.verified and not unit.held and unit.tracked_hash.endswith(wanted)
     return replace(
         unit,
@@ -168,6 +170,13 @@ def _renewed(unit: Unit, draft: Draft) -> Unit:
         waiting=NOT_SHIPPED if draft.open and compared else "",
         waiting_since=None,
     )
+
+
+def _standing_texts(unit: Unit, draft: Draft) -> tuple[str, ...]:
+    """Return the dates and comment lines that may stand until a renewal is through."""
+    dates = (draft.posting_date.isoformat(), draft.document_date.isoformat())
+    begun = () if unit.tracked_hash.endswith(unit.track_hash) else draft.earlier
+    return tuple(dict.fromkeys((*begun, *dates, *draft.tracking.comments)))
 
 
 def _take_back(unit: Unit, how: str, tried: str) -> Step:
@@ -238,16 +247,17 @@ def _after_post(unit: Unit, family: Family, readiness: Readiness) -> Verdict | N
         return None if undone else Verdict(why, text)
     if _is_edited(unit, family):
         total = show(_total(family), unit.currency)
-        if undone:
-            return credited_by_hand(number, total)
         text = f"Edited in ShipStation after {number} was booked; its total is {total} now."
         again = f"{text} {credit}, and books the order again as it is then."
-        return Verdict(Why.EDITED_AFTER_POST, again)
-    if family.evidence.outbound() and not family.evidence.counting():
+        edit = Verdict(Why.EDITED_AFTER_POST, again)
+        return credited_by_hand(number, total) if undone else edit
+    if unit.waiting == CREDITED_UNSEEN and not isinstance(readiness, Drop):
+        sent = any(order.status == "shipped" for order in family.members)
+        return _unseen(number) if sent else None
+    if family.evidence.outbound() and not family.evidence.counting() and not undone:
         text = f"Every label is voided; {number} is booked. {credit}."
-        return None if undone else Verdict(Why.VOIDED_AFTER_POST, text)
-    ships = isinstance(readiness, Draft) and not readiness.open
-    return _unseen(number) if ships and unit.waiting == CREDITED_UNSEEN else None
+        return Verdict(Why.VOIDED_AFTER_POST, text)
+    return None
 
 
 def _is_edited(unit: Unit, family: Family) -> bool:

@@ -9,6 +9,7 @@ from bcss.booking.desk import Desk
 from bcss.booking.gone import gone
 from bcss.booking.judge import is_posted
 from bcss.booking.lookup import adopt, made_from
+from bcss.booking.proof import is_unclear, posted_among
 from bcss.businesscentral.odata import encode
 from bcss.businesscentral.records import Document, TrackingRow
 from bcss.errors import BcssError, InDoubt, RecordChanged, RecordMissing, RecordRefused
@@ -18,7 +19,7 @@ from bcss.units import Draft, Unit, entity_of
 # Stands for a hash that no tracking has: the service did not show the draft, which is read next.
 _ABSENT = "absent"
 # How Business Central refuses to change a posted invoice, whose number may not show it (BC §2.8).
-_POSTED = "has been posted and can no longer be modified"
+_POSTED = "The invoice has been posted and can no longer be modified."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,19 @@ def _renew(desk: Desk, unit: Unit) -> bool:
     try:
         return _renew_document(desk, unit, unit.draft, document)
     except BcssError as error:
-        if isinstance(error, RecordRefused) and _POSTED in error.message:
+        if _is_proof(desk, unit, document, error):
             with desk.write():
                 adopt(desk, unit, document, posted=True)
         else:
             _failed_to_renew(desk, unit, error)
     return False
+
+
+def _is_proof(desk: Desk, unit: Unit, document: Document, error: BcssError) -> bool:
+    """Tell whether a refusal proves a document posted of which nothing else says whether it is."""
+    if not isinstance(error, RecordRefused) or _POSTED not in error.message:
+        return False
+    return is_unclear(document, unit) and posted_among(desk, [document], ()).get(document.id, True)
 
 
 def _missing(desk: Desk, unit: Unit) -> None:

@@ -1,9 +1,9 @@
 """Take back drafts that must not be posted: surplus ones, changed and cancelled orders' (§4.5)."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bcss.booking.body import carries_quantity, content_differences, differences
+from bcss.booking.body import carries_quantity, differences, unexplained
 from bcss.booking.calls import Outcome
 from bcss.booking.desk import Desk
 from bcss.booking.explain import standing_text
@@ -124,7 +124,7 @@ def edited_meanwhile(unit: Unit, document: Document) -> Verdict | None:
 def _edits(draft: Draft, unit: Unit, document: Document) -> list[str]:
     """Name what a person changed, but for what bcss itself was about to bring up to date."""
     renewed = unit.tracked_hash.endswith(unit.track_hash)
-    return differences(draft, unit, document) if renewed else content_differences(draft, document)
+    return differences(draft, unit, document) if renewed else unexplained(draft, unit, document)
 
 
 def _left_standing(unit: Unit, document: Document, found: Sequence[str]) -> Verdict:
@@ -141,7 +141,8 @@ def _left_standing(unit: Unit, document: Document, found: Sequence[str]) -> Verd
 
 def _remove(desk: Desk, removals: Sequence[_Removal]) -> None:
     def prepare(job: _Removal) -> int | None:
-        return desk.intend(job.unit, "delete", job.document.id)
+        meant = replace(job.unit, document_id=job.document.id)
+        return desk.intend(meant, "delete", job.document.id)
 
     def send(job: _Removal, _intent: int) -> None:
         desk.bc.delete_document(job.document.entity, job.document.id, job.document.etag)
@@ -160,7 +161,7 @@ def _remove(desk: Desk, removals: Sequence[_Removal]) -> None:
 
 
 def _kept(desk: Desk, job: _Removal, intent_id: int, error: BcssError) -> bool:
-    if isinstance(error, RecordChanged):
+    if isinstance(error, RecordChanged | RecordMissing):
         desk.settle_intent(job.unit, intent_id, "stale", error.message)
         return True
     if isinstance(error, RecordRefused):

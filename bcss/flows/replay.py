@@ -19,7 +19,7 @@ from bcss.units import AFTER_POST, State, Unit
 
 FLOW = REPLAY
 # What was posted is not looked at again by itself, so only a person can end these.
-_DECISIONS = (Why.POSTED_TOTAL_DIFFERS, Why.BOOKED_TWICE)
+_DECISIONS = (Why.POSTED_TOTAL_DIFFERS, Why.BOOKED_TWICE, Why.SURPLUS_DRAFT)
 _BY_EVIDENCE = (Why.NO_SHIP_EVIDENCE, Why.VOIDED_AFTER_POST, Why.WAITING_TOO_LONG)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from bcss.booking.desk import Desk
-from bcss.booking.gone import gone, still_there
+from bcss.booking.gone import gone, may_go
 from bcss.booking.judge import Nothing, One, Several, is_credited, is_posted, is_under, judge
 from bcss.booking.lookup import adopt, by_id, read_documents
 from bcss.booking.machine import batches, confirm_open
@@ -163,7 +163,7 @@ def _compare_documents(desk: Desk, units: Sequence[Unit]) -> int:
                     text = f"{unit.draft_number} was deleted in Business Central by somebody."
                     gone(desk, unit, text)
                 case One():
-                    still_there(desk, unit)
+                    may_go(desk, unit)
                     _note_credit(desk, unit, mine)
                 case Nothing():
                     pass

@@ -56,6 +56,7 @@ def _read(body: bytes) -> Draft:
     read: dict[str, Any] = {
         **value,
         **{name: Decimal(value[name]) for name in _AMOUNTS},
+        "earlier": tuple(value.get("earlier", ())),
         "kind": DocumentKind(value["kind"]),
         "posting_date": date.fromisoformat(value["posting_date"]),
         "document_date": date.fromisoformat(value["document_date"]),

@@ -11,7 +11,7 @@ from bcss import app
 from bcss.errors import Exit, FixConfig
 from bcss.flows import review
 from bcss.holds import Why
-from bcss.sandbox.businesscentral import posting
+from bcss.sandbox.businesscentral import documents, posting
 from bcss.units import CREDITED, State
 from tests.flows.stage import BEGINS, Killed, Killer, Stage, balance
 
@@ -362,3 +362,23 @@ def test_a_label_that_comes_after_a_credit_is_attached_to_nothing(tmp_path: Path
 
     assert stage.rows("documentAttachments") == []
     assert (stage.unit(NUMBER).is_credited, stage.holds()) == (True, [])
+
+
+def test_an_invoice_that_is_a_correction_itself_is_not_credited(tmp_path: Path) -> None:
+    """Business Central calls it `Corrective`, and approving would book it again beside itself."""
+    stage = Stage.of(tmp_path, NUMBER)
+    label = stage.ship(NUMBER)
+    stage.run()
+    books = stage.rig.world.bc.books
+    invoice = books.invoices.get(stage.posted[0]["id"])
+    assert invoice is not None
+    documents.put(books, invoice, {**invoice.values, "status": "Corrective"}, invoice.lines)
+    stage.ss("void", shipmentId=label["shipmentId"])
+    stage.run()
+
+    stage.decide(review.approve)
+    stage.run()
+    stage.ship(NUMBER)
+    stage.run()
+
+    assert (stage.holds(), balance(stage)) == ([], Decimal("25.50"))

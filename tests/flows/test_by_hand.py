@@ -1,11 +1,13 @@
 """What people do in Business Central to our documents, and beside them, is seen and named."""
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bcss import app
 from bcss.config.schema import DocumentKind
 from bcss.errors import Exit
 from bcss.flows import review
@@ -13,7 +15,8 @@ from bcss.holds import Why
 from bcss.sandbox.kit import Request
 from bcss.units import State
 from tests.flows.clerk import LEFT_OUT
-from tests.flows.stage import Row, Stage, balance
+from tests.flows.stage import BEGINS, Row, Stage, balance
+from tests.flows.test_after_posting import credit_by_hand
 
 NUMBER = "SO-1001"
 KEY = "KEY-SO-1001"
@@ -268,6 +271,83 @@ def test_two_invoices_that_stay_are_not_asked_about_again(tmp_path: Path) -> Non
 
     assert stage.unit(NUMBER).document_number in {row["number"] for row in stage.posted}
     assert reasons(stage) == [Why.CANCELLED_AFTER_POST]
+
+
+def test_an_invoice_posted_beside_the_answer_of_our_own_is_asked_about_once(tmp_path: Path) -> None:
+    """Ours had no number yet, so that leaving the two as they are ended nothing."""
+    stage = Stage.of(tmp_path, NUMBER, document=DocumentKind.SHIP_AND_INVOICE)
+    stage.ship(NUMBER)
+
+    def beside(vendor: str, request: Request) -> None:
+        if vendor == "bc" and "shipAndInvoice" in request.path and len(stage.posted) == 1:
+            body = {"action": "create_by_person", "entity": "salesInvoices"}
+            made = stage.rig.world.run("bc", {**body, "body": copied(stage), "post": True})
+            stage.rig.world.run("bc", {"action": "pay", "id": made["id"]})
+
+    stage.rig.after = beside
+    stage.run()
+    stage.rig.after = None
+    assert reasons(stage) == [Why.BOOKED_TWICE]
+    ours = next(row for row in stage.posted if row["orderId"] or row["orderNumber"])
+
+    stage.decide(review.ignore)
+    for _ in range(2):
+        sweep(stage)
+
+    assert (stage.unit(NUMBER).document_number, stage.holds()) == (ours["number"], [])
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_draft_that_corrects_a_credited_invoice_is_left_to_whoever_made_it(
+    tmp_path: Path, lost: bool
+) -> None:
+    """Business Central's own correction copies the lines, our marker among them."""
+    stage = shipped(tmp_path)
+    (ours,) = stage.posted
+    marker = [line for line in ours["lines"] if line["lineType"] == "Comment"]
+    body = copied(stage)
+    body["salesInvoiceLines"] += [
+        {"lineType": "Comment", "description": line["description"]} for line in marker
+    ]
+    credit_by_hand(stage)
+    typed(stage, body, post=False)
+
+    if lost:
+        stage.rig.config.state.path.unlink()
+        app.rebuild(stage.rig.config, BEGINS, stage.rig.around)
+    sweep(stage)
+
+    assert [row["posted"] for row in stage.invoices] == [True, False]
+    assert reasons(stage) == [Why.SURPLUS_DRAFT]
+
+
+def test_a_twin_that_cannot_be_cleared_away_does_not_let_a_stopped_store_post(
+    tmp_path: Path,
+) -> None:
+    stage = Stage.of(tmp_path, NUMBER, "SO-1002")
+    stage.ship(NUMBER)
+    late = {"vendor": "bc", "method": "POST", "path": "/salesInvoices$", "do": "late"}
+    stage.rig.world.faults.add({**late, "after": 2500})
+    stage.run()
+    stage.pass_time(1500)
+    stage.bc("set", switches={"invoice_rounding": "1.00"})
+
+    def landing(vendor: str, request: Request) -> None:
+        if vendor == "bc" and "Microsoft.NAV.post" in request.path:
+            stage.rig.world.settle(everything=True)
+
+    stage.rig.after = landing
+    refusal = {"error": {"code": "Application_DialogException", "message": "It is open."}}
+    rule = {"vendor": "bc", "method": "DELETE", "do": "reject", "status": 400, "times": 0}
+    stage.rig.world.faults.add({**rule, "content": json.dumps(refusal)})
+    stage.run()
+    stage.rig.after = None
+    stage.bc("set", switches={"invoice_rounding": ""})
+    stage.ship("SO-1002")
+
+    stage.run()
+
+    assert (reasons(stage), len(stage.posted)) == ([Why.POSTED_TOTAL_DIFFERS], 1)
 
 
 def test_an_invoice_for_somebody_else_is_none_of_ours(tmp_path: Path) -> None:

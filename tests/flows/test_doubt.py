@@ -1,5 +1,6 @@
 """What changes while a call is in doubt: the next run must follow it before it posts."""
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from bcss.config.schema import DocumentKind
+from bcss.flows.orders import pull_orders
 from bcss.flows.replay import Choice, replay
 from bcss.holds import Why
 from bcss.sandbox.kit import Request
@@ -210,3 +212,75 @@ def test_a_renewal_that_never_landed_is_not_taken_for_a_persons_edit(tmp_path: P
     stage.run()
 
     assert (stage.invoices, stage.holds()) == ([], [])
+
+
+def _twin_cleared(folder: Path, **orders: Any) -> Stage:
+    """Return a stage on which a create landed after its horizon, and the sweep cleared it away."""
+    stage = Stage.of(folder, NUMBER, **orders)
+    stage.ship(NUMBER)
+    stage.rig.world.faults.add({**LATE, "after": 2500})
+    stage.run()
+    stage.pass_time(1500)
+    stage.run()
+    stage.pass_time(1500)
+    stage.rig.world.settle()
+    assert len(stage.invoices) == 2
+    stage.pass_time(86_400)
+    stage.run()
+    assert (len(stage.invoices), stage.holds()) == (1, [])
+    return stage
+
+
+def test_a_draft_whose_twin_was_cleared_away_is_a_persons_to_delete(tmp_path: Path) -> None:
+    """The deletion of the twin was taken for the deletion of the draft that was kept."""
+    stage = _twin_cleared(tmp_path, document=DocumentKind.DRAFT_INVOICE)
+    stage.pass_time(5 * 86_400)
+    stage.run()
+    stage.bc("delete_by_person", id=stage.invoices[0]["id"])
+    stage.pass_time(86_400)
+
+    stage.run()
+
+    assert ([hold.why for hold in stage.holds()], stage.invoices) == ([Why.DRAFT_GONE], [])
+
+
+@pytest.mark.parametrize("what", ["comment", "date"])
+def test_an_edit_beside_a_label_that_is_not_written_yet_is_not_lost(
+    tmp_path: Path, what: str
+) -> None:
+    stage = Stage.of(tmp_path, NUMBER, document=DocumentKind.DRAFT_INVOICE)
+    stage.ship(NUMBER)
+    stage.run()
+    (draft,) = stage.invoices
+    line = {"line": -1} if what == "comment" else {}
+    text = {"lineType": "Comment", "description": "Call before delivery, gate 7"}
+    changes = text if line else {"postingDate": "2026-03-05"}
+    stage.bc("edit_by_person", id=draft["id"], **line, changes=changes)
+    for act in (lambda: stage.ship(NUMBER, trackingNumber="1ZNEW"), lambda: reprice(stage, {})):
+        act()
+        stage.pass_time(90)
+        stage.rig.run([("pull-orders", pull_orders)])  # which plans a label, and writes none
+
+    assert [hold.why for hold in stage.holds()] == [Why.BC_DRAFT_EDITED]
+    assert [row["id"] for row in stage.invoices] == [draft["id"]]
+
+
+@pytest.mark.parametrize("service", [True, False])
+@pytest.mark.parametrize("kind", [DocumentKind.POSTED_INVOICE, DocumentKind.SHIP_AND_INVOICE])
+def test_a_refusal_that_only_sounds_like_one_of_a_posted_invoice_proves_nothing(
+    tmp_path: Path, kind: DocumentKind, service: bool
+) -> None:
+    stage = Stage.of(tmp_path, NUMBER, document=kind)
+    stage.bc("set", switches={"tracking_service": service})
+    stage.ship(NUMBER)
+    stage.run(max_post=0)
+    stage.ship(NUMBER, trackingNumber="1ZNEW")
+    message = "The invoice has been posted and can no longer be modified."
+    error = {"error": {"code": "Application_DialogException", "message": message}}
+    rule = {"vendor": "bc", "method": "PATCH", "do": "reject", "status": 400, "times": 0}
+    stage.rig.world.faults.add({**rule, "content": json.dumps(error)})
+
+    for _ in range(3):
+        stage.run()
+
+    assert [hold.why for hold in stage.holds()] == [Why.REFUSED_BY_BC]

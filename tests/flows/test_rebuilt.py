@@ -1,5 +1,6 @@
 """What a rebuilt database makes of orders that wait, moved, were merged, or had another kind."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -293,12 +294,9 @@ def test_a_label_that_comes_after_a_rebuild_is_attached_once(
     assert (len(stage.posted), stage.holds()) == (1, [])
 
 
-@pytest.mark.parametrize("verb", [review.approve, review.ignore])
-def test_an_order_that_was_credited_before_the_loss_is_asked_about(
-    tmp_path: Path, verb: Callable[..., str]
-) -> None:
-    """Whether it was to be booked again is lost with the database."""
-    stage = Stage.of(tmp_path, NUMBER)
+def _credited(folder: Path) -> Stage:
+    """Return a stage on which a database was lost after the credit that an approval had asked for."""
+    stage = Stage.of(folder, NUMBER)
     label = stage.ship(NUMBER)
     stage.run()
     stage.ss("void", shipmentId=label["shipmentId"])
@@ -309,6 +307,15 @@ def test_an_order_that_was_credited_before_the_loss_is_asked_about(
     rebuild(stage)
     days_pass(stage, 1)
     assert stage.holds() == []  # nothing is sent
+    return stage
+
+
+@pytest.mark.parametrize("verb", [review.approve, review.ignore])
+def test_an_order_that_was_credited_before_the_loss_is_asked_about(
+    tmp_path: Path, verb: Callable[..., str]
+) -> None:
+    """Whether it was to be booked again is lost with the database."""
+    stage = _credited(tmp_path)
 
     stage.ship(NUMBER)
     days_pass(stage, 1)
@@ -317,6 +324,70 @@ def test_an_order_that_was_credited_before_the_loss_is_asked_about(
     days_pass(stage, 1)
 
     assert (stage.holds(), balance(stage)) == ([], Decimal("25.50") * (verb is review.approve))
+
+
+def _ship_in_two_days(stage: Stage) -> None:
+    day = stage.rig.world.clock.now() + timedelta(days=2)
+    stage.ship(NUMBER, shipDate=day.date().isoformat())
+
+
+def _ship_as_the_poll_begins(stage: Stage) -> None:
+    stage.run()
+    label = {"action": "label", "orderId": stage.orders[NUMBER], "serviceCode": "ups_ground"}
+    stage.rig.world.run("shipstation", label)
+    stage.rig.run()
+
+
+def _ship_from_nowhere(stage: Stage) -> None:
+    stage.set_rule(location="NOWHERE")
+    stage.configure("3")
+    stage.ship(NUMBER)
+
+
+@pytest.mark.parametrize(
+    "ship", [_ship_in_two_days, _ship_as_the_poll_begins, _ship_from_nowhere, ship_without_label]
+)
+def test_a_credited_order_is_asked_about_however_it_is_sent(
+    tmp_path: Path, ship: Callable[[Stage], None]
+) -> None:
+    stage = _credited(tmp_path)
+
+    ship(stage)
+    days_pass(stage)
+
+    assert [hold.why for hold in stage.holds()] == [Why.CREDITED_BY_HAND]
+
+
+def test_an_invoice_that_is_hidden_is_not_booked_again_though_its_twin_was_deleted(
+    tmp_path: Path,
+) -> None:
+    """The deletion of the twin was taken for the deletion of the invoice."""
+    stage = Stage.of(tmp_path, NUMBER, "SO-1002")
+    stage.ship(NUMBER)
+    late = {"vendor": "bc", "method": "POST", "path": "/salesInvoices$", "do": "late"}
+    stage.rig.world.faults.add({**late, "after": 2500})
+    stage.run()
+    stage.pass_time(1500)
+    stage.run()
+    (ours,) = stage.posted
+    stage.bc("pay", id=ours["id"])
+    stage.pass_time(1500)
+    stage.rig.world.settle()
+    assert len(stage.invoices) == 2
+    rebuild(stage)
+    days_pass(stage, 1)
+    assert len(stage.invoices) == 1
+    row, missing = f"salesInvoices\\({ours['id']}\\)", {"code": "Internal_RecordNotFound"}
+    hide = {"vendor": "bc", "do": "hide", "path": "salesInvoices$", "field": "id"}
+    reject = {"vendor": "bc", "do": "reject", "times": 0, "status": 404, "path": row}
+    stage.rig.world.faults.add({**hide, "match": ours["id"]})
+    stage.rig.world.faults.add({**reject, "content": json.dumps({"error": missing})})
+    stage.ship("SO-1002")
+
+    days_pass(stage, 1)
+
+    references = [one["externalDocumentNumber"] for one in stage.posted]
+    assert references.count(ours["externalDocumentNumber"]) == 1
 
 
 def test_a_second_draft_left_beside_a_rebuilt_invoice_keeps_it_from_nothing(

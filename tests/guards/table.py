@@ -35,7 +35,7 @@ from typing import Any
 import pytest
 
 from bcss import app, clock
-from bcss.booking import calls, create, decide, desk, judge, lookup
+from bcss.booking import calls, confirm, create, decide, desk, judge, lookup
 from bcss.booking.judge import One, Several
 from bcss.businesscentral import documents, odata
 from bcss.flows import capture, connection, planning
@@ -92,7 +92,8 @@ def _own_clock(patch: Patch) -> None:
 
 
 def _no_sticky_id(patch: Patch) -> None:
-    patch.setattr(judge, "_is_known", lambda *_: False)
+    for module in (judge, confirm):
+        patch.setattr(module, "is_known", lambda *_: False)
 
 
 def _any_of_several(patch: Patch) -> None:
