@@ -72,6 +72,7 @@ def test_a_short_seed_that_once_failed_keeps_every_promise(
         (31282, "ignoring a second draft passed over the invoice's own confirmation"),
         (32401, "an order credited and to be booked again was lost with the database"),
         (60114, "two invoices that a clerk left standing were asked about again and again"),
+        (71442, "an invoice found by a rebuild was held as refused when a label had come"),
         (50911, "a rebuild held our own document for the reference that a person had approved"),
         (51115, "a rebuild did not take up an invoice beside which a person's draft stood"),
     ],
