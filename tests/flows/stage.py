@@ -159,6 +159,13 @@ class Stage:
             self.run()
         self.rig.before = self.rig.after = None
 
+    def create_late(self) -> None:
+        """Run while the first create is given up, to land 2,500 s after it was sent."""
+        rule = {"vendor": "bc", "method": "POST", "path": "/salesInvoices$", "do": "late"}
+        self.rig.world.faults.add({**rule, "after": 2500})
+        self.run()
+        self.pass_time(1500)
+
     def unit(self, number: str) -> Unit:
         """Return the newest generation of an order's unit."""
         with self.rig.connection() as conn:

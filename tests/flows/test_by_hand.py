@@ -326,10 +326,7 @@ def test_a_twin_that_cannot_be_cleared_away_does_not_let_a_stopped_store_post(
 ) -> None:
     stage = Stage.of(tmp_path, NUMBER, "SO-1002")
     stage.ship(NUMBER)
-    late = {"vendor": "bc", "method": "POST", "path": "/salesInvoices$", "do": "late"}
-    stage.rig.world.faults.add({**late, "after": 2500})
-    stage.run()
-    stage.pass_time(1500)
+    stage.create_late()
     stage.bc("set", switches={"invoice_rounding": "1.00"})
 
     def landing(vendor: str, request: Request) -> None:

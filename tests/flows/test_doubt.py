@@ -218,9 +218,7 @@ def _twin_cleared(folder: Path, **orders: Any) -> Stage:
     """Return a stage on which a create landed after its horizon, and the sweep cleared it away."""
     stage = Stage.of(folder, NUMBER, **orders)
     stage.ship(NUMBER)
-    stage.rig.world.faults.add({**LATE, "after": 2500})
-    stage.run()
-    stage.pass_time(1500)
+    stage.create_late()
     stage.run()
     stage.pass_time(1500)
     stage.rig.world.settle()

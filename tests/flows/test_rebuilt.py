@@ -364,10 +364,7 @@ def test_an_invoice_that_is_hidden_is_not_booked_again_though_its_twin_was_delet
     """The deletion of the twin was taken for the deletion of the invoice."""
     stage = Stage.of(tmp_path, NUMBER, "SO-1002")
     stage.ship(NUMBER)
-    late = {"vendor": "bc", "method": "POST", "path": "/salesInvoices$", "do": "late"}
-    stage.rig.world.faults.add({**late, "after": 2500})
-    stage.run()
-    stage.pass_time(1500)
+    stage.create_late()
     stage.run()
     (ours,) = stage.posted
     stage.bc("pay", id=ours["id"])
