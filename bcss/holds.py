@@ -242,7 +242,8 @@ REASONS: dict[Why, Reason] = {
     ),
     Why.SURPLUS_DRAFT: Reason(
         _PERSON,
-        "A second draft of this order was touched by somebody: delete it by hand, then approve.",
+        "A second draft of this order stands that somebody has touched, or that is of an earlier "
+        "state of the order: delete it by hand, then approve.",
         "goes on with the one document that is left; it is refused while both stand",
     ),
     Why.POSTED_TOTAL_DIFFERS: Reason(

@@ -76,7 +76,8 @@ def problems(
     excuses, stopped = _excuses(database)
     held = {one.number for one in excuses if not one.waits} | stopped
     waiting = {one.number for one in excuses if one.waits and not one.reason.startswith("credited")}
-    found += unfounded(excuses, _Witness(world, absorbed | families, books, acts).facts)
+    left = [one for one in excuses if not (one.waits and one.number in ignored)]
+    found += unfounded(left, _Witness(world, absorbed | families, books, acts).facts)
     for number, family in families.items():
         posted, drafts = books.posted[number], books.drafts[number]
         excused = number in held or number in ignored

@@ -1,7 +1,8 @@
 """Render a draft as Business Central's JSON, and compare a document with what was sent."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import date
 from decimal import Decimal
 
 from bcss.businesscentral.records import NO_GUID, Body, Document, DocumentLine, DocumentSet
@@ -98,14 +99,24 @@ def differences(draft: Draft, unit: Unit, document: Document) -> list[str]:
 
 def unexplained(draft: Draft, unit: Unit, document: Document) -> list[str]:
     """Name what differs from a draft both as it is to be and as it was before a renewal."""
-    known = {draft.posting_date.isoformat(), draft.document_date.isoformat(), *draft.earlier}
-    dates = (document.posting_date, document.document_date)
-    found = [f"date {one}" for one in dates if one is None or one.isoformat() not in known]
-    texts = {"", *draft.tracking.comments, *draft.earlier}
-    texts |= {_unmarked(with_marker(one, marker(unit.unit_hash, 0))) for one in texts}
-    present = [_unmarked(line.description) for line in comment_lines(document)]
-    found += [f"comment line {one!r}" for one in present if one not in texts]
+    known = {*renewable(draft, unit.unit_hash), *draft.earlier}
+    texts = [line.description for line in comment_lines(document)]
+    present = _labelled(document.posting_date, document.document_date, texts)
+    found = [one for one in present if one not in known]
     return [*content_differences(draft, document), *found]
+
+
+def renewable(draft: Draft, unit_hash: str) -> tuple[str, ...]:
+    """Return what a renewal writes, each text with its place."""
+    return _labelled(draft.posting_date, draft.document_date, comments(draft, unit_hash, 0))
+
+
+def _labelled(
+    posting_date: date | None, document_date: date | None, texts: Sequence[str]
+) -> tuple[str, ...]:
+    lines = (f"comment {place} {_unmarked(text)!r}" for place, text in enumerate(texts, start=1))
+    dates = (f"posting date {posting_date}", f"document date {document_date}")
+    return (*dates, *lines)
 
 
 def content_differences(draft: Draft, document: Document) -> list[str]:
@@ -140,6 +151,15 @@ def _header_differences(draft: Draft, document: Document) -> list[str]:
         for name, value in draft.header.items()
     ]
     return [f"{name}: {there} instead of {ours}" for name, there, ours in pairs if there != ours]
+
+
+def same_goods(one: Document, other: Document) -> bool:
+    """Tell whether two documents have the same lines, comments left out."""
+    first, second = (
+        [_read(line) for line in document.lines if not _is_comment(line)]
+        for document in (one, other)
+    )
+    return first == second
 
 
 def same_content(draft: Draft, document: Document) -> bool:

@@ -104,8 +104,8 @@ def _one(desk: Desk, unit: Unit, document: Document, still_draft: bool | None) -
 
 def _contested(desk: Desk, unit: Unit, mine: Sequence[Document], verdict: Verdict) -> None:
     """Hold a unit, with its own invoice confirmed where another one is posted beside it."""
-    own = next((one for one in mine if is_known(one, unit)), None)
-    if own is None or not is_posted(own, unit):
+    own = next((one for one in mine if is_known(one, unit) and is_posted(one, unit)), None)
+    if own is None:
         desk.hold(unit, verdict)
         return
     _posted(desk, unit, own)

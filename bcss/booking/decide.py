@@ -92,6 +92,9 @@ def _draft(desk: Desk, unit: Unit, document: Document, decision: Decision) -> No
         adopt(desk, unit, document, posted=False)
         return
     if may_go(desk, unit):
+        desk.report.notes.append(
+            f"{unit.order_number} waits: an earlier request may still delete {unit.draft_number}."
+        )
         return
     verdict = check_draft(unit.draft, unit, document)
     if verdict is not None and not _accepted(unit, document):

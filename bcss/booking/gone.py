@@ -1,6 +1,7 @@
 """Say what becomes of a unit whose draft does not stand any more."""
 
 from bcss.booking.desk import Desk
+from bcss.clock import FAR
 from bcss.holds import Verdict, Why
 from bcss.store.unitbook import Intent
 from bcss.units import CANCEL, State, Unit
@@ -26,6 +27,9 @@ def may_go(desk: Desk, unit: Unit) -> bool:
     Of one that cannot that is noted: who deletes the draft from then on is somebody else. Inside
     the caller's transaction.
     """
+    for one in _doubtful(desk, unit):
+        if one.sent_at > desk.bc.clock.answered() + FAR:  # noted by a clock far ahead
+            desk.store.units.resent(one.intent_id, desk.sending_at())
     open_ones = _doubtful(desk, unit)
     over = [one for one in open_ones if desk.is_settled(one.sent_at)]
     for one in over:

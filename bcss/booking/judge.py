@@ -6,11 +6,13 @@ from decimal import Decimal
 
 from bcss.booking.body import (
     carries_quantity,
+    comment_lines,
     content_differences,
     differences,
     is_ours,
     provenance,
     same_content,
+    same_goods,
 )
 from bcss.booking.explain import explain, standing_text
 from bcss.businesscentral.records import Document, DocumentSet
@@ -160,16 +162,19 @@ def _among(unit: Unit, documents: list[Document]) -> Sighting:
         return twice(unit, posted)
     keep = posted[0] if posted else min(documents, key=lambda one: (one.number, one.id))
     others = [one for one in documents if one is not keep]
-    surplus = [one for one in others if _is_surplus(one, unit) and not is_credited(keep)]
+    surplus = [one for one in others if _is_surplus(one, unit, keep) and not is_credited(keep)]
     left = [one for one in others if one not in surplus]
     return Several(keep, tuple(surplus), tuple(left))
 
 
-def _is_surplus(document: Document, unit: Unit) -> bool:
+def _is_surplus(document: Document, unit: Unit, keep: Document) -> bool:
     """Tell whether a second draft is only ours; one that says something else is a person's now."""
-    if unit.draft is not None and content_differences(unit.draft, document):
+    if not may_delete(document, unit):
         return False
-    return may_delete(document, unit)
+    if unit.draft is None:
+        return same_goods(document, keep)
+    added = len(comment_lines(document)) > max(1, len(unit.draft.tracking.comments))
+    return not added and not content_differences(unit.draft, document)
 
 
 def twice(unit: Unit, documents: Sequence[Document]) -> Verdict:

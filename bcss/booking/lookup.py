@@ -134,8 +134,7 @@ def _really_gone(desk: Desk, entity: DocumentSet, control: Unit) -> bool:
 
     Its unit is held or taken further, and another control is asked; a posted document cannot go.
     """
-    known = control.post_attempted or control.document_number
-    posted = control.state is State.CONFIRMED and bool(known)
+    posted = control.state is State.CONFIRMED and control.post_attempted
     try:
         document = desk.bc.get_document(entity, _id_in(entity, control))
     except RecordMissing:

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import assert_never
 
 from bcss.booking.attach import ATTACH
+from bcss.booking.body import renewable
 from bcss.holds import Verdict, Why
 from bcss.mapping.families import Evidence, Family, one_id
 from bcss.mapping.hashes import booked_hash, money_hash, track_hash
@@ -161,6 +162,8 @@ def _renewed(unit: Unit, draft: Draft) -> Unit:
     wanted = track_hash(merged, merged.tracking)
     if wanted != unit.track_hash:
         merged = replace(merged, earlier=_standing_texts(unit, unit.draft))
+        if not unit.tracked_hash.endswith(unit.track_hash):  # another renewal may have begun
+            unit = replace(unit, tracked_hash="")
     compared = unit.verified and not unit.held and unit.tracked_hash.endswith(wanted)
     return replace(
         unit,
@@ -174,9 +177,8 @@ def _renewed(unit: Unit, draft: Draft) -> Unit:
 
 def _standing_texts(unit: Unit, draft: Draft) -> tuple[str, ...]:
     """Return the dates and comment lines that may stand until a renewal is through."""
-    dates = (draft.posting_date.isoformat(), draft.document_date.isoformat())
     begun = () if unit.tracked_hash.endswith(unit.track_hash) else draft.earlier
-    return tuple(dict.fromkeys((*begun, *dates, *draft.tracking.comments)))
+    return tuple(dict.fromkeys((*begun, *renewable(draft, unit.unit_hash))))
 
 
 def _take_back(unit: Unit, how: str, tried: str) -> Step:

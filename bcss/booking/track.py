@@ -9,9 +9,9 @@ from bcss.booking.desk import Desk
 from bcss.booking.gone import gone
 from bcss.booking.judge import is_posted
 from bcss.booking.lookup import adopt, made_from
-from bcss.booking.proof import is_unclear, posted_among
+from bcss.booking.proof import posted_among
 from bcss.businesscentral.odata import encode
-from bcss.businesscentral.records import Document, TrackingRow
+from bcss.businesscentral.records import Document, DocumentSet, TrackingRow
 from bcss.errors import BcssError, InDoubt, RecordChanged, RecordMissing, RecordRefused
 from bcss.holds import Verdict, Why
 from bcss.units import Draft, Unit, entity_of
@@ -76,7 +76,12 @@ def _is_proof(desk: Desk, unit: Unit, document: Document, error: BcssError) -> b
     """Tell whether a refusal proves a document posted of which nothing else says whether it is."""
     if not isinstance(error, RecordRefused) or _POSTED not in error.message:
         return False
-    return is_unclear(document, unit) and posted_among(desk, [document], ()).get(document.id, True)
+    if document.entity is not DocumentSet.INVOICES or document.status != "Open":
+        return False
+    try:
+        return posted_among(desk, [document], ()).get(document.id, True)
+    except BcssError:
+        return False
 
 
 def _missing(desk: Desk, unit: Unit) -> None:

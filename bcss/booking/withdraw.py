@@ -161,7 +161,7 @@ def _remove(desk: Desk, removals: Sequence[_Removal]) -> None:
 
 
 def _kept(desk: Desk, job: _Removal, intent_id: int, error: BcssError) -> bool:
-    if isinstance(error, RecordChanged | RecordMissing):
+    if isinstance(error, RecordChanged):
         desk.settle_intent(job.unit, intent_id, "stale", error.message)
         return True
     if isinstance(error, RecordRefused):

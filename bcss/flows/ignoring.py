@@ -20,7 +20,7 @@ from bcss.flows.decisions import (
 from bcss.flows.planning import IGNORED
 from bcss.holds import Hold, Why
 from bcss.money import show
-from bcss.units import AFTER_POST, CREDITED, REVERSING, State, Unit
+from bcss.units import AFTER_POST, REVERSING, State, Unit
 
 _POSTED = (Why.POSTED_TOTAL_DIFFERS, Why.BOOKED_TWICE)
 _IN_DOUBT = (State.REV_INTENT, State.REV_POST_INTENT)
@@ -114,8 +114,6 @@ def _stays(conn: Connection, unit: Unit, hold: Hold) -> tuple[Unit, str]:
     elif hold.why == Why.KEY_SHARED:
         approved = shared(hold.content)
     kept = replace(unit, held="", state=_confirmed(unit), approved=approved, updated_at=conn.now())
-    if hold.why == Why.CREDITED_BY_HAND:
-        kept = replace(kept, waiting=CREDITED)  # which is known now, and left at that
     if hold.why == Why.POSTED_TOTAL_DIFFERS:
         return kept, f"{number} stays booked as it is; {goes_on(conn, unit, hold)}."
     if hold.why == Why.KEY_SHARED:

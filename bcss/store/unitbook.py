@@ -201,6 +201,11 @@ class UnitBook:
         )
         return int(cursor.lastrowid or 0)
 
+    def resent(self, intent_id: int, at: datetime) -> None:
+        """Count a call in doubt as sent at another time than was noted."""
+        sent = (iso(at), intent_id)
+        self._conn.execute("UPDATE intent SET sent_at = ? WHERE intent_id = ?", sent)
+
     def settle(self, intent_id: int, outcome: str, now: datetime) -> None:
         """Note what became of a call."""
         self._conn.execute(

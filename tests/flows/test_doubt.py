@@ -1,6 +1,7 @@
 """What changes while a call is in doubt: the next run must follow it before it posts."""
 
 import json
+import sqlite3
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -242,17 +243,19 @@ def test_a_draft_whose_twin_was_cleared_away_is_a_persons_to_delete(tmp_path: Pa
     assert ([hold.why for hold in stage.holds()], stage.invoices) == ([Why.DRAFT_GONE], [])
 
 
-@pytest.mark.parametrize("what", ["comment", "date"])
+@pytest.mark.parametrize("what", ["comment", "date", "date of the order"])
 def test_an_edit_beside_a_label_that_is_not_written_yet_is_not_lost(
     tmp_path: Path, what: str
 ) -> None:
-    stage = Stage.of(tmp_path, NUMBER, document=DocumentKind.DRAFT_INVOICE)
+    kind = DocumentKind.DRAFT_INVOICE
+    stage = Stage.of(tmp_path, NUMBER, document=kind, document_date="order")
     stage.ship(NUMBER)
     stage.run()
     (draft,) = stage.invoices
     line = {"line": -1} if what == "comment" else {}
     text = {"lineType": "Comment", "description": "Call before delivery, gate 7"}
-    changes = text if line else {"postingDate": "2026-03-05"}
+    day = "2026-03-05" if what == "date" else str(draft["invoiceDate"])
+    changes = text if line else {"postingDate": day}
     stage.bc("edit_by_person", id=draft["id"], **line, changes=changes)
     for act in (lambda: stage.ship(NUMBER, trackingNumber="1ZNEW"), lambda: reprice(stage, {})):
         act()
@@ -282,3 +285,60 @@ def test_a_refusal_that_only_sounds_like_one_of_a_posted_invoice_proves_nothing(
         stage.run()
 
     assert [hold.why for hold in stage.holds()] == [Why.REFUSED_BY_BC]
+
+
+@pytest.mark.parametrize("kind", [DocumentKind.DRAFT_INVOICE, DocumentKind.POSTED_INVOICE])
+@pytest.mark.parametrize("change", [void, reprice, cancel])
+def test_a_renewal_that_landed_in_part_is_not_taken_for_a_persons_edit(
+    tmp_path: Path, change: Change, kind: DocumentKind
+) -> None:
+    stage = Stage.of(tmp_path, NUMBER, document=kind)
+    stage.ship(NUMBER)
+    stage.run(max_post=0)
+    label = stage.ship(NUMBER, trackingNumber="1ZNEW")
+    stage.dies("after")
+    change(stage, label)
+
+    for _ in range(2):
+        stage.run()
+
+    assert stage.holds() == []
+
+
+def test_a_deletion_noted_by_a_clock_far_ahead_keeps_nothing_waiting(tmp_path: Path) -> None:
+    stage = Stage.of(tmp_path, NUMBER)
+    label = stage.ship(NUMBER)
+    stage.run(max_post=0)
+    reprice(stage, label)
+    stage.dies("before")
+    with sqlite3.connect(stage.rig.config.state.path) as conn:
+        ahead = conn.execute(
+            "UPDATE intent SET sent_at = '2027-06-01T00:00:00.000Z' WHERE outcome IS NULL"
+        )
+        assert ahead.rowcount == 1
+    as_before(stage, label)
+
+    for _ in range(2):
+        stage.run()
+        stage.pass_time(86_400)
+
+    assert (len(stage.posted), stage.holds()) == (1, [])
+
+
+@pytest.mark.parametrize("what", ["comment", "goods"])
+def test_a_twin_that_a_person_has_worked_on_is_left(tmp_path: Path, what: str) -> None:
+    stage = Stage.of(tmp_path, NUMBER)
+    stage.ship(NUMBER)
+    stage.create_late()
+    stage.run(max_post=0)
+    stage.pass_time(1500)
+    stage.rig.world.settle()
+    twin = max(stage.invoices, key=lambda row: str(row["number"]))
+    text = {"lineType": "Comment", "description": "Gate 7, call first"}
+    edit = {"line": -1, "changes": text} if what == "comment" else {"line": 0}
+    stage.bc("edit_by_person", id=twin["id"], **{"changes": {"quantity": 7}, **edit})
+
+    stage.run()
+
+    assert twin["id"] in {row["id"] for row in stage.invoices}
+    assert [hold.why for hold in stage.holds()] == [Why.SURPLUS_DRAFT]

@@ -13,6 +13,7 @@ import pytest
 from bcss import app
 from bcss.config.schema import DocumentKind, ItemAlias
 from bcss.flows import review
+from bcss.flows.reopening import reopen
 from bcss.holds import Why
 from bcss.units import State
 from tests.flows.stage import ANOTHER, BEGINS, Stage, balance, order_row
@@ -324,6 +325,20 @@ def test_an_order_that_was_credited_before_the_loss_is_asked_about(
     days_pass(stage, 1)
 
     assert (stage.holds(), balance(stage)) == ([], Decimal("25.50") * (verb is review.approve))
+
+
+def test_an_ignored_credit_is_held_again_when_that_is_taken_back(tmp_path: Path) -> None:
+    stage = _credited(tmp_path)
+    stage.ship(NUMBER)
+    days_pass(stage, 1)
+    (hold,) = stage.holds()
+    stage.decide(review.ignore)
+
+    with stage.rig.connection() as conn:
+        reopen(conn, review.Decision(hold, "clerk", "on second thoughts"))
+    stage.run()
+
+    assert [one.label for one in stage.holds()] == [hold.label]
 
 
 def _ship_in_two_days(stage: Stage) -> None:
