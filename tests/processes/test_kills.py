@@ -13,7 +13,7 @@ from bcss.errors import Exit
 from tests.checker import problems
 from tests.processes.harness import Host, Killer, host, unbooked, writes
 
-KILLS_A_BATCH = 40
+KILLS_A_BATCH = 38
 BATCHES = 4
 assert KILLS_A_BATCH * BATCHES >= 150, "what the README promises of the default suite"
 _KILLS_A_WORLD = 12

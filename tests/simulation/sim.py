@@ -35,7 +35,7 @@ from tests.simulation.weather import storm
 
 START = date(2026, 3, 1)
 EXITS = {0, 3, 4, 5}
-SHORT = 300
+SHORT = 200
 _GAPS = (1, 20, 61, 310, 700, 1500, 7200)
 _PAUSES = (30, 600, 2400)  # the last is longer than the settle horizon
 _FASTEST = timedelta(hours=2)  # how far a host's clock may be ahead when it notes something

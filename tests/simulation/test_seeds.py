@@ -14,8 +14,8 @@ from tests.simulation.sim import History, simulate
 CHUNK = 125
 DEFAULT = range(0, 3000, CHUNK)
 NIGHTLY = range(3000, 148_000, 500)
-DESK = range(0, 200, 50)
-DESK_NIGHTLY = range(200, 5_200, 250)
+DESK = range(0, 100, 25)
+DESK_NIGHTLY = range(100, 5_100, 250)
 Simulate = Callable[[int, Path], History]
 
 
