@@ -10,6 +10,7 @@ from bcss.mapping.text import code
 from bcss.mapping.tracking import with_marker
 from bcss.units import Draft, DraftLine, Unit, entity_of, marker
 
+_Line = tuple[str, str, Decimal, Decimal, Decimal, str, str]
 # Of what differs, that which a new label changes.
 _DATES = ("posting date", "document date")
 _MARKER = re.compile(r"\(bcss ([0-9a-f]{10})-([0-9]{1,9})\)$")
@@ -128,8 +129,12 @@ def content_differences(draft: Draft, document: Document) -> list[str]:
 
 def _goods_differences(draft: Draft, document: Document) -> list[str]:
     ours = [_sent(line) for line in draft.lines]
-    theirs = [_read(line) for line in document.lines if not _is_comment(line)]
+    theirs = _goods(document)
     return _line_differences(ours, theirs) if ours != theirs else []
+
+
+def _goods(document: Document) -> list[_Line]:
+    return [_read(line) for line in document.lines if not _is_comment(line)]
 
 
 def _header_differences(draft: Draft, document: Document) -> list[str]:
@@ -155,26 +160,19 @@ def _header_differences(draft: Draft, document: Document) -> list[str]:
 
 def same_goods(one: Document, other: Document) -> bool:
     """Tell whether two documents have the same lines, comments left out."""
-    first, second = (
-        [_read(line) for line in document.lines if not _is_comment(line)]
-        for document in (one, other)
-    )
-    return first == second
+    return _goods(one) == _goods(other)
 
 
 def same_content(draft: Draft, document: Document) -> bool:
     """Tell whether a document without marker is the very one we would have made (§4.1)."""
     ours = [_sent(line) for line in draft.lines]
-    theirs = [_read(line) for line in document.lines if not _is_comment(line)]
+    theirs = _goods(document)
     return (
         code(document.customer_number) == code(draft.customer)
         and code(document.currency_code) == code(draft.currency)
         and document.total_including_tax == draft.gross
         and ours == theirs
     )
-
-
-_Line = tuple[str, str, Decimal, Decimal, Decimal, str, str]
 
 
 def _sent(line: DraftLine) -> _Line:

@@ -81,7 +81,7 @@ def _one(desk: Desk, unit: Unit, documents: list[Document], decision: Decision) 
 
 
 def _not_shown(desk: Desk, unit: Unit) -> None:
-    """Hold a draft that is gone, under its reference as well as by its id."""
+    """Say what becomes of a draft that is gone, under its reference as well as by its id."""
     gone(desk, unit, f"No document under {unit.reference}: {unit.draft_number} is gone.")
 
 
